@@ -1,0 +1,36 @@
+/**
+ * The names that users, Jobs and the operator share: API group, labels, annotations, finalizer, field owner.
+ * Everything under `batchqueue.io/` on a Job or a pod template belongs to the operator.
+ */
+
+export const API_GROUP = 'batchqueue.io';
+export const API_VERSION = 'v1alpha1';
+export const KIND = 'BatchQueue';
+
+/** Labels on Jobs and their pods, so that `kubectl get jobs -l` and `kubectl logs -l` need no plugin. */
+export const LABEL_QUEUE = `${API_GROUP}/queue`;
+export const LABEL_REVISION = `${API_GROUP}/revision`;
+export const LABEL_ATTEMPT = `${API_GROUP}/attempt`;
+export const LABEL_MESSAGE_ID = `${API_GROUP}/message-id`;
+
+/** The ledger of a Job: which messages it holds and how to settle them after any restart (JSON). */
+export const ANNOTATION_LEDGER = `${API_GROUP}/ledger`;
+/** What the worker reported, written together with the end of the settlement (JSON). */
+export const ANNOTATION_RESULT = `${API_GROUP}/result`;
+/** The image the container of the contract runs, for people and for `kubectl get -o`. */
+export const ANNOTATION_IMAGE = `${API_GROUP}/image`;
+/** On the pod template: the messages file, projected by a downward API volume. */
+export const ANNOTATION_MESSAGES = `${API_GROUP}/messages`;
+
+/** On a Job: a settlement with the queue is still owed. Whoever drops it by hand gives the message to SQS's timeout. */
+export const FINALIZER_SETTLEMENT = `${API_GROUP}/settlement`;
+
+/** Field owner of everything the operator writes. */
+export const FIELD_MANAGER = 'batchqueue-operator';
+
+/** Names that a user's pod template may not use, because the operator adds them. */
+export const VOLUME_MESSAGES = 'batchqueue-messages';
+export const VOLUME_STORAGE = 'batchqueue-storage';
+/** Directory of the messages file in every container; the file itself is `messages.json`. */
+export const MESSAGES_DIRECTORY = '/var/run/batchqueue';
+export const MESSAGES_FILE = 'messages.json';
