@@ -1,0 +1,227 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import type { RequestOptions } from 'node:https';
+import { KubeConfig } from '@kubernetes/client-node';
+import { Agent } from 'undici';
+import { messageOf, OperatorError } from '../errors.ts';
+
+const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
+
+const DEFAULT_CONNECTIONS = 64;
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Longer than a call's own timeout (15 s), so that it only ends calls that were started without one, and watches. */
+const HEADERS_TIMEOUT_MS = 30_000;
+/** Below the API server's own 90 s, so that a request is never written to a connection the server is closing. */
+const IDLE_TIMEOUT_MS = 30_000;
+/** As client-go: before load balancers forget an idle connection (60 s on some). */
+const TCP_KEEP_ALIVE_MS = 30_000;
+
+export interface TransportRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Path and query below the server's address, from the leading slash. */
+  readonly path: string;
+  readonly headers: Record<string, string>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+  /** True for watches: a body that may stay silent; it pins one connection as long as it is read. */
+  readonly isStream?: boolean;
+}
+
+export interface TransportResponse {
+  readonly status: number;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly body: AsyncIterable<Uint8Array> & { text(): Promise<string>; destroy(error?: Error): unknown };
+}
+
+/** The one way to the API server. Throws what the network throws; `OperatorError` when it could not even begin. */
+export interface Transport {
+  send(request: TransportRequest): Promise<TransportResponse>;
+  /** Ends every connection at once; requests in flight fail. To be called when nothing is awaited any more. */
+  close(): Promise<void>;
+}
+
+export interface TransportOptions {
+  /**
+   * Most connections to the API server, default 64. Watches may take half of them (each pins one), calls the rest and
+   * wait in line when all are busy.
+   */
+  readonly connections?: number;
+}
+
+/**
+ * Credentials and the server's address: an explicit kubeconfig, else the pod's own service account when one is mounted,
+ * else what kubectl would use. The service account comes before `$KUBECONFIG`, as a pod has no business with the latter.
+ */
+export function loadKubeConfig(options: { kubeconfigPath?: string } = {}): KubeConfig {
+  const kubeConfig = new KubeConfig();
+  try {
+    if (options.kubeconfigPath !== undefined) kubeConfig.loadFromFile(options.kubeconfigPath);
+    else if (existsSync(SERVICE_ACCOUNT_TOKEN)) kubeConfig.loadFromCluster();
+    else kubeConfig.loadFromDefault();
+  } catch (cause) {
+    throw configError(`kubeconfig cannot be read: ${messageOf(cause)}`, cause);
+  }
+  return kubeConfig;
+}
+
+/**
+ * One pool of HTTP/1.1 connections for everything. HTTP/2 would put all calls and watches on one connection, and when
+ * that one goes silent undici never leaves it. Credentials are asked from `kubeConfig` for every request, which reads a
+ * token file again after a minute and runs an exec plugin again after expiry; when certificates change on disk, new
+ * requests use a new pool and the old one ends with its last request.
+ */
+export function createTransport(kubeConfig: KubeConfig, options: TransportOptions = {}): Transport {
+  return new PooledTransport(kubeConfig, options.connections ?? DEFAULT_CONNECTIONS);
+}
+
+class PooledTransport implements Transport {
+  readonly #kubeConfig: KubeConfig;
+  readonly #connections: number;
+  readonly #origin: string;
+  readonly #basePath: string;
+  /** Pools that are not closed yet: the current one and older ones that still have requests. */
+  readonly #agents = new Set<Agent>();
+  #current: { readonly fingerprint: string; readonly agent: Agent } | undefined;
+  #streams = 0;
+
+  constructor(kubeConfig: KubeConfig, connections: number) {
+    const cluster = kubeConfig.getCurrentCluster();
+    if (cluster === null) throw configError('kubeconfig has no current cluster');
+    if (cluster.proxyUrl) throw configError('kubeconfig: proxy-url is not supported');
+    const url = new URL(cluster.server);
+    if (url.protocol !== 'https:' && !cluster.skipTLSVerify) {
+      throw configError(`kubeconfig: server must be https, got ${url.protocol}//${url.host}`);
+    }
+    this.#kubeConfig = kubeConfig;
+    this.#connections = connections;
+    this.#origin = url.origin;
+    this.#basePath = url.pathname.replace(/\/+$/, '');
+  }
+
+  async send(request: TransportRequest): Promise<TransportResponse> {
+    if (!request.isStream) return await this.#request(request);
+    const streamsMax = Math.floor(this.#connections / 2);
+    if (this.#streams >= streamsMax) throw tooManyStreams(streamsMax);
+    this.#streams += 1;
+    let isOpen = false;
+    try {
+      const response = await this.#request(request);
+      response.body.once('close', () => {
+        this.#streams -= 1;
+      });
+      isOpen = true;
+      return response;
+    } finally {
+      if (!isOpen) this.#streams -= 1;
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#agents].map(async (agent) => await agent.destroy()));
+    this.#current = undefined;
+  }
+
+  async #request(request: TransportRequest) {
+    const { agent, headers } = await this.#authenticated();
+    const { statusCode, ...response } = await agent.request({
+      origin: this.#origin,
+      method: request.method,
+      path: `${this.#basePath}${request.path}`,
+      headers: { ...headers, ...request.headers },
+      body: request.body ?? null,
+      signal: request.signal,
+      // A watch may be silent for long; the reflector has its own idea of too long.
+      ...(request.isStream ? { bodyTimeout: 0 } : {}),
+    });
+    return { status: statusCode, headers: response.headers, body: response.body };
+  }
+
+  async #authenticated(): Promise<{ agent: Agent; headers: Record<string, string> }> {
+    const applied: RequestOptions = {};
+    try {
+      await this.#kubeConfig.applyToHTTPSOptions(applied);
+    } catch (cause) {
+      throw credentialsError(cause);
+    }
+    return { agent: this.#agentFor(applied), headers: headersOf(applied) };
+  }
+
+  #agentFor(applied: RequestOptions): Agent {
+    const fingerprint = fingerprintOf(applied);
+    if (this.#current?.fingerprint === fingerprint) return this.#current.agent;
+    const outdated = this.#current?.agent;
+    const agent = newAgent(applied, this.#connections);
+    this.#agents.add(agent);
+    this.#current = { fingerprint, agent };
+    if (outdated !== undefined) void this.#retire(outdated);
+    return agent;
+  }
+
+  async #retire(agent: Agent): Promise<void> {
+    await agent.close().catch(() => undefined);
+    this.#agents.delete(agent);
+  }
+}
+
+function newAgent(applied: RequestOptions, connections: number): Agent {
+  const { ca, cert, key, passphrase, rejectUnauthorized, servername } = applied;
+  return new Agent({
+    allowH2: false,
+    pipelining: 1,
+    connections,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    keepAliveTimeout: IDLE_TIMEOUT_MS,
+    connect: {
+      ca,
+      cert,
+      key,
+      passphrase,
+      rejectUnauthorized,
+      servername,
+      timeout: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+      keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+    },
+  });
+}
+
+function headersOf(applied: RequestOptions): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(applied.headers ?? {})) {
+    if (value !== undefined) headers[name] = String(value).trim();
+  }
+  if (applied.auth) headers['Authorization'] = `Basic ${Buffer.from(applied.auth).toString('base64')}`;
+  return headers;
+}
+
+/** A digest, so that no second copy of a private key lies in memory. */
+function fingerprintOf(applied: RequestOptions): string {
+  const hash = createHash('sha256');
+  for (const part of [applied.ca, applied.cert, applied.key, applied.servername]) {
+    if (typeof part === 'string' || Buffer.isBuffer(part)) hash.update(part);
+    hash.update('\0');
+  }
+  return hash.digest('hex');
+}
+
+/** The reason may quote an exec plugin's output, which may hold a credential: only a code like ENOENT is told. */
+function credentialsError(cause: unknown): OperatorError {
+  const code = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
+  return new OperatorError({
+    code: 'Unauthorized',
+    verdict: 'retry',
+    message: `kubernetes credentials are not available${code}`,
+  });
+}
+
+function tooManyStreams(streamsMax: number): OperatorError {
+  return new OperatorError({
+    code: 'TooManyWatches',
+    verdict: 'retry',
+    message: `at most ${streamsMax} watches fit the connection pool, raise its size`,
+  });
+}
+
+function configError(message: string, cause?: unknown): OperatorError {
+  return new OperatorError({ code: 'KubeconfigInvalid', verdict: 'terminal', message, cause });
+}

@@ -1,0 +1,158 @@
+import { messageOf, OperatorError } from '../errors.ts';
+import type { Clock, Log, Random } from '../ports.ts';
+
+/** Retry delays after a failed turn, as long as the key keeps failing: 50 ms, 100 ms … 60 s. */
+const BACKOFF_BASE_MS = 50;
+const BACKOFF_CAP_MS = 60_000;
+
+/** What a turn may ask for; undefined means that the key rests until somebody adds it. */
+export interface TurnResult {
+  /** Another turn after this many milliseconds, also when nothing changes. */
+  readonly requeueAfterMs?: number;
+}
+
+export interface WorkQueueOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** How many keys may have a turn at the same time; one key never has two. */
+  readonly concurrency: number;
+  /** One turn. A throw is a failed turn: logged here, tried again with backoff. */
+  readonly process: (key: string) => Promise<TurnResult | void>;
+}
+
+interface Delayed {
+  readonly dueAt: number;
+  readonly cancel: () => void;
+}
+
+/**
+ * Keys that need a turn: each at most once in line, never two turns of one key at a time, and every `add` is followed by
+ * a turn that *begins* after it. Nothing is stored about what changed: a turn reads the world.
+ *
+ * A key is in up to three places, as in client-go's work queue:
+ *
+ *     add ──► waiting (dirty) ──► running ──► done
+ *                 ▲                 │ add during the turn: dirty again, waits for the end of the turn
+ *                 └─────────────────┘ throw: delayed by backoff; `requeueAfterMs`: delayed by that
+ *     addAfter ──► delayed (one timer per key, the earliest wins) ──► add
+ *
+ * Crash: nothing in here is durable, nor needs to be; the first list after a restart adds every key.
+ */
+export class WorkQueue {
+  readonly #options: WorkQueueOptions;
+  /** Keys in line, in order of arrival; disjoint from `#running`. */
+  readonly #waiting = new Set<string>();
+  readonly #running = new Map<string, Promise<void>>();
+  /** Keys added during their own turn. */
+  readonly #dirty = new Set<string>();
+  readonly #delayed = new Map<string, Delayed>();
+  readonly #failures = new Map<string, number>();
+  #state: 'new' | 'started' | 'stopped' = 'new';
+
+  constructor(options: WorkQueueOptions) {
+    this.#options = options;
+  }
+
+  /** Begins to take turns; what was added before is in line already. */
+  start(): void {
+    if (this.#state !== 'new') return;
+    this.#state = 'started';
+    this.#dispatch();
+  }
+
+  /** Starts no further turn and resolves when the running ones have ended. Later adds are ignored. Idempotent. */
+  async stop(): Promise<void> {
+    this.#state = 'stopped';
+    for (const { cancel } of this.#delayed.values()) cancel();
+    this.#delayed.clear();
+    this.#waiting.clear();
+    this.#dirty.clear();
+    await Promise.all(this.#running.values());
+  }
+
+  add(key: string): void {
+    if (this.#state === 'stopped') return;
+    if (this.#running.has(key)) {
+      this.#dirty.add(key);
+      return;
+    }
+    this.#waiting.add(key);
+    this.#dispatch();
+  }
+
+  /** `add` after `delayMs` milliseconds. Of several delays of one key the one that ends first is kept. */
+  addAfter(key: string, delayMs: number): void {
+    if (this.#state === 'stopped') return;
+    if (delayMs <= 0) {
+      this.add(key);
+      return;
+    }
+    const dueAt = this.#options.clock.now() + delayMs;
+    const earlier = this.#delayed.get(key);
+    if (earlier !== undefined && earlier.dueAt <= dueAt) return;
+    earlier?.cancel();
+    const cancel = this.#options.clock.after(delayMs, () => {
+      this.#delayed.delete(key);
+      this.add(key);
+    });
+    this.#delayed.set(key, { dueAt, cancel });
+  }
+
+  /** True when no key waits or has a turn; delayed keys do not count. */
+  isIdle(): boolean {
+    return this.#waiting.size === 0 && this.#running.size === 0;
+  }
+
+  /** How many keys wait for a turn, without running and delayed ones. */
+  depth(): number {
+    return this.#waiting.size + this.#dirty.size;
+  }
+
+  #dispatch(): void {
+    if (this.#state !== 'started') return;
+    for (const key of this.#waiting) {
+      if (this.#running.size >= this.#options.concurrency) return;
+      this.#waiting.delete(key);
+      this.#running.set(key, this.#turn(key));
+    }
+  }
+
+  async #turn(key: string): Promise<void> {
+    // The caller of `add` must not find itself inside a turn.
+    await Promise.resolve();
+    try {
+      const result = await this.#options.process(key);
+      this.#failures.delete(key);
+      if (result?.requeueAfterMs !== undefined) this.addAfter(key, result.requeueAfterMs);
+    } catch (error) {
+      this.#failed(key, error);
+    }
+    this.#running.delete(key);
+    if (this.#dirty.delete(key)) this.#waiting.add(key);
+    this.#dispatch();
+  }
+
+  #failed(key: string, error: unknown): void {
+    const failures = (this.#failures.get(key) ?? 0) + 1;
+    this.#failures.set(key, failures);
+    const retryInMs = Math.max(this.#backoffMs(failures), retryAfterMsOf(error));
+    const code = error instanceof OperatorError ? error.code : undefined;
+    this.#options.log.warn(
+      { key, failures, retryInMs, code, error: messageOf(error) },
+      'turn failed, will retry',
+    );
+    this.addAfter(key, retryInMs);
+  }
+
+  /** Between half of the step and all of it, so that keys that failed together do not come back together. */
+  #backoffMs(failures: number): number {
+    const step = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** (failures - 1));
+    return Math.round(step * (0.5 + this.#options.random() / 2));
+  }
+}
+
+/** A server that named a time to come back must not be asked earlier. */
+function retryAfterMsOf(error: unknown): number {
+  return error instanceof OperatorError ? (error.retryAfterMs ?? 0) : 0;
+}
