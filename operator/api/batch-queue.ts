@@ -86,7 +86,10 @@ export const batchQueueSpecSchema = z.object({
     .object({ name: z.string().max(253).describe('Name of the Secret.') })
     .optional()
     .describe('A Secret in the same namespace to pull images with.'),
-  retry: retrySchema.prefault({}).describe('How failed messages are given back to the queue.'),
+  retry: retrySchema
+    // Complete, because the API server checks a default against the rules before it fills in the defaults inside it.
+    .default(retrySchema.parse({}))
+    .describe('How failed messages are given back to the queue.'),
   jobTemplate: jobTemplateSchema.describe(
     'A batch/v1 JobTemplateSpec, as in a CronJob. Retries, completions and deletion belong to the BatchQueue and are refused here.',
   ),

@@ -5,32 +5,52 @@
 
 import { z } from 'zod';
 
-const stringMap = z.record(z.string(), z.string());
+/*
+ * The API server estimates the cost of each CEL rule from the bounds of what it walks and refuses a CRD without them. The
+ * bounds are far above what a pod can use; environment variables and mounts are the longest lists people have.
+ */
+const MAX_CONTAINERS = 32;
+const MAX_ENV = 512;
+const MAX_ENV_NAME_LENGTH = 256;
+const MAX_VOLUMES = 128;
+const MAX_PATH_LENGTH = 1024;
+const MAX_LABELS = 64;
+/** Longest object name in Kubernetes, a DNS subdomain. */
+const MAX_OBJECT_NAME_LENGTH = 253;
+
+/** At most 64 labels or annotations, counted as the API server counts them. */
+const stringMap = z
+  .record(z.string(), z.string())
+  .refine((map) => Object.keys(map).length <= MAX_LABELS, `must have at most ${MAX_LABELS} entries`)
+  .meta({ maxProperties: MAX_LABELS });
 
 const templateMetadataSchema = z.looseObject({
   labels: stringMap.optional(),
   annotations: stringMap.optional(),
 });
 
-const envVarSchema = z.looseObject({ name: z.string(), value: z.string().optional() });
+const envVarSchema = z.looseObject({
+  name: z.string().max(MAX_ENV_NAME_LENGTH),
+  value: z.string().optional(),
+});
 
-const volumeMountSchema = z.looseObject({ name: z.string(), mountPath: z.string() });
+const volumeMountSchema = z.looseObject({ name: z.string(), mountPath: z.string().max(MAX_PATH_LENGTH) });
 
-const volumeSchema = z.looseObject({ name: z.string() });
+const volumeSchema = z.looseObject({ name: z.string().max(MAX_OBJECT_NAME_LENGTH) });
 
 const containerSchema = z.looseObject({
   name: z.string(),
   image: z.string().optional(),
-  env: z.array(envVarSchema).optional(),
-  volumeMounts: z.array(volumeMountSchema).optional(),
+  env: z.array(envVarSchema).max(MAX_ENV).optional(),
+  volumeMounts: z.array(volumeMountSchema).max(MAX_VOLUMES).optional(),
 });
 
 const podSpecSchema = z.looseObject({
-  containers: z.array(containerSchema),
-  initContainers: z.array(containerSchema).optional(),
-  volumes: z.array(volumeSchema).optional(),
+  containers: z.array(containerSchema).max(MAX_CONTAINERS),
+  initContainers: z.array(containerSchema).max(MAX_CONTAINERS).optional(),
+  volumes: z.array(volumeSchema).max(MAX_VOLUMES).optional(),
   imagePullSecrets: z.array(z.looseObject({ name: z.string().optional() })).optional(),
-  serviceAccountName: z.string().optional(),
+  serviceAccountName: z.string().max(MAX_OBJECT_NAME_LENGTH).optional(),
   restartPolicy: z.string().optional(),
 });
 
@@ -38,7 +58,7 @@ const podSpecSchema = z.looseObject({
 export const jobTemplateSchema = z.looseObject({
   metadata: templateMetadataSchema.optional(),
   spec: z.looseObject({
-    activeDeadlineSeconds: z.int().optional(),
+    activeDeadlineSeconds: z.int().min(1).max(2_147_483_647).optional(),
     template: z.looseObject({ metadata: templateMetadataSchema.optional(), spec: podSpecSchema }),
   }),
 });
@@ -49,3 +69,8 @@ export type JobTemplate = z.output<typeof jobTemplateSchema>;
 export type PodSpec = z.output<typeof podSpecSchema>;
 /** One container of a PodSpec, raw JSON. */
 export type Container = z.output<typeof containerSchema>;
+
+/** True when the fields that this program reads have the right types; other fields are not looked at. */
+export function isJobTemplate(value: unknown): value is JobTemplate {
+  return jobTemplateSchema.safeParse(value).success;
+}

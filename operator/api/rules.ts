@@ -1,0 +1,112 @@
+/**
+ * What a bound cannot say: formats, cross-field rules and the fields of the template that the operator owns. Each rule is
+ * stated once, with its CEL text for the CRD and its check for code side by side; builders make both from one datum where
+ * they can. A check says nothing about values of a wrong type: the schema does.
+ */
+
+import { TEMPLATE_RULES } from './job-template-rules.ts';
+import { fieldOf, isJsonObject } from './json.ts';
+import { MESSAGES_DIRECTORY } from './names.ts';
+import { QUEUE_URL_PATTERN } from './queue-url.ts';
+import { mustMatch, mustNotMatch, type Rule } from './rule.ts';
+
+/** The Job's name is the queue's name, a hyphen and 16 characters of a hash, and `-r2` and so on: 63 in all. */
+export const MAX_NAME_LENGTH = 52;
+
+const DNS_LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
+const DNS_SUBDOMAIN = `^${DNS_LABEL}([.]${DNS_LABEL})*$`;
+const DOT_SEGMENT = '(^|/)[.][.]?(/|$)';
+
+function mustBeObjectName(at: string): Rule {
+  const field = at.replace('spec.', '');
+  return mustMatch(
+    at,
+    DNS_SUBDOMAIN,
+    `\`${field}\` must be a DNS subdomain: lower-case letters, digits, \`-\` and \`.\``,
+  );
+}
+
+const QUEUE_RULES: readonly Rule[] = [
+  mustMatch(
+    'spec.queue.url',
+    QUEUE_URL_PATTERN,
+    '`queue.url` must be http(s)://host[:port]/<12-digit account>/<queue name>, for example https://sqs.us-east-1.amazonaws.com/123456789012/orders',
+  ),
+  mustNotMatch(
+    'spec.queue.url',
+    '[.]fifo$',
+    '`queue.url` must name a standard queue: this version does not support FIFO queues (`.fifo`)',
+  ),
+  {
+    at: 'spec.queue.batchSize',
+    cel: 'self == 1',
+    message: '`queue.batchSize` must be 1: this version runs one message per Job',
+    holds: (size) => typeof size !== 'number' || size === 1,
+  },
+];
+
+const STORAGE_RULES: readonly Rule[] = [
+  mustBeObjectName('spec.storage.claimName'),
+  mustMatch(
+    'spec.storage.mountPath',
+    '^(/[^/:]+)+/?$',
+    '`storage.mountPath` must be an absolute path such as /efs, without `:` and `//`, and not / itself',
+  ),
+  mustNotMatch(
+    'spec.storage.mountPath',
+    DOT_SEGMENT,
+    '`storage.mountPath` must not contain `.` or `..` segments',
+  ),
+  mustNotMatch(
+    'spec.storage.mountPath',
+    `^(/dev|/proc|/sys|${MESSAGES_DIRECTORY})(/|$)|^/var(/run)?/?$`,
+    `\`storage.mountPath\` must not be in or above ${MESSAGES_DIRECTORY}, where the messages file is, nor in /dev, /proc or /sys`,
+  ),
+  mustMatch(
+    'spec.storage.subPath',
+    '^[^/]+(/[^/]+)*/?$',
+    '`storage.subPath` must be a relative path such as orders/in, without `//`',
+  ),
+  mustNotMatch(
+    'spec.storage.subPath',
+    DOT_SEGMENT,
+    '`storage.subPath` must not contain `.` or `..` segments',
+  ),
+];
+
+const SPEC_RULES: readonly Rule[] = [
+  {
+    at: '',
+    field: 'metadata.name',
+    cel: `size(self.metadata.name) <= ${MAX_NAME_LENGTH}`,
+    message: `\`metadata.name\` must be at most ${MAX_NAME_LENGTH} characters, so that the names of its Jobs fit`,
+    holds: (root) => String(nameOf(root)).length <= MAX_NAME_LENGTH,
+  },
+  {
+    at: '',
+    field: 'metadata.name',
+    cel: `self.metadata.name.matches('^${DNS_LABEL}$')`,
+    message:
+      '`metadata.name` must be a DNS label: lower-case letters, digits and `-`, no dots, because it is the value of a label',
+    holds: (root) => new RegExp(`^${DNS_LABEL}$`).test(String(nameOf(root))),
+  },
+  mustBeObjectName('spec.serviceAccountName'),
+  mustBeObjectName('spec.imagePullSecret.name'),
+  {
+    at: 'spec.retry',
+    field: 'minBackoffSeconds',
+    cel: 'self.minBackoffSeconds <= self.maxBackoffSeconds',
+    message: '`retry.minBackoffSeconds` must not be greater than `retry.maxBackoffSeconds`',
+    holds: (retry) => {
+      const [min, max] = [fieldOf(retry, 'minBackoffSeconds'), fieldOf(retry, 'maxBackoffSeconds')];
+      return typeof min !== 'number' || typeof max !== 'number' || min <= max;
+    },
+  },
+];
+
+function nameOf(root: unknown): unknown {
+  return isJsonObject(root) ? fieldOf(root['metadata'], 'name') : undefined;
+}
+
+/** Every rule, in the order in which problems are reported. */
+export const RULES: readonly Rule[] = [...SPEC_RULES, ...QUEUE_RULES, ...STORAGE_RULES, ...TEMPLATE_RULES];
