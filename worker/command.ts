@@ -1,0 +1,78 @@
+/** The plain command: one file in, one file out, as in a shell. */
+import { basename } from 'node:path';
+import { parseArgs } from 'node:util';
+import { runCsvTask } from './csv-task.ts';
+import { messageOf, WorkerError } from './errors.ts';
+import { EXIT, type ExitCode, exitCodeFor, verdictOf } from './exit-codes.ts';
+import { watchProgress } from './progress.ts';
+import { plainReport, type WriteLine } from './report.ts';
+import { locatePlain } from './storage.ts';
+import { noTotals } from './totals.ts';
+
+export const USAGE = `usage: batchqueue-worker <input.csv> <output.csv> [--seed <text>]
+
+Reads ID,Value and writes ID,Value,ProcessedValue, where ProcessedValue is Value
+times a factor drawn uniformly from [0.8, 1.2). The same seed gives the same
+factors; without --seed it is the file name of the input. The output appears
+complete or not at all.
+
+Without arguments, and with BATCHQUEUE_MESSAGES_FILE set, it processes the
+messages in that file, as the container of a BatchQueue's Job.
+
+exit codes: 0 done, 64 wrong usage, 65 the input can never be processed,
+75 failed now but may succeed later, 78 wrong set-up`;
+
+interface Arguments {
+  readonly input: string;
+  readonly output: string;
+  readonly seed: string;
+}
+
+/** Runs the command and returns its exit code; never throws. */
+export async function runCommand(
+  args: readonly string[],
+  output: { readonly say: WriteLine; readonly complain: WriteLine },
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  if (args.includes('--help') || args.includes('-h')) {
+    output.say(USAGE);
+    return EXIT.done;
+  }
+  const report = plainReport(output.say, output.complain);
+  try {
+    const named = argumentsFrom(args);
+    const totals = noTotals();
+    const startedAt = performance.now();
+    const stop = watchProgress(totals, (progress) => report.progress(named, progress));
+    try {
+      const [from, to] = [await locatePlain(named.input, 'input'), await locatePlain(named.output, 'output')];
+      await runCsvTask({ input: from, output: to, seed: named.seed }, totals, signal);
+    } finally {
+      stop();
+    }
+    report.done(named, totals, (performance.now() - startedAt) / 1000);
+    return EXIT.done;
+  } catch (error) {
+    report.failed({}, `batchqueue-worker: ${messageOf(error)}`);
+    if (verdictOf(error) === 'usage') output.complain(USAGE);
+    return exitCodeFor([verdictOf(error)]);
+  }
+}
+
+function argumentsFrom(args: readonly string[]): Arguments {
+  const { positionals, values } = parsed(args);
+  const [input, output] = positionals;
+  if (input === undefined || output === undefined || positionals.length !== 2) {
+    throw new WorkerError('usage', `got ${positionals.length} file names, allowed: 2 (input and output)`);
+  }
+  // Without the directory, so that the same file gives the same output wherever the command is started.
+  return { input, output, seed: values.seed ?? basename(input) };
+}
+
+function parsed(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], allowPositionals: true, options: { seed: { type: 'string' } } });
+  } catch (error) {
+    throw new WorkerError('usage', messageOf(error), error);
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * One task from beginning to end:
+ *
+ *   input ──blocks──► CsvRows (parse, check, transform) ──batches──► csv-stringify ──blocks──► temporary file ──► published
+ *
+ * Memory does not grow with the file. The output has LF line ends and quotes only where they are needed.
+ */
+import { type FileHandle } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { stringify } from 'csv-stringify/sync';
+import { BadRowAt } from './bad-row.ts';
+import { CsvRows, ROW_ENCODING } from './csv-rows.ts';
+import { messageOf, WorkerError } from './errors.ts';
+import { asWorkerError } from './exit-codes.ts';
+import { factorsFrom } from './factors.ts';
+import { lineNumberAt } from './line-number.ts';
+import { OUTPUT_HEADER, processedValues } from './processed-value.ts';
+import { publish } from './publication.ts';
+import { type Location, openInput, pathOf } from './storage.ts';
+import type { Totals } from './totals.ts';
+
+export interface CsvTask {
+  readonly input: Location;
+  readonly output: Location;
+  readonly seed: string;
+}
+
+/** More brings nothing (rows are what costs) and makes each batch of rows more garbage at once. */
+const BLOCK_BYTES = 64 * 1024;
+
+const UTF8_BOM = Buffer.from([0xef, 0xbb, 0xbf]);
+
+/**
+ * Reads the input, writes and publishes the output; counts into `totals` while it runs. Throws a WorkerError: `reject`
+ * for a bad row or path, with file, line, column, what was got and what is allowed; `retry` when the storage failed or
+ * `signal` was aborted. Whatever is thrown, the output is as it was before, or complete.
+ */
+export async function runCsvTask(task: CsvTask, totals: Totals, signal: AbortSignal): Promise<void> {
+  if (pathOf(task.input) === pathOf(task.output)) {
+    throw new WorkerError(
+      'reject',
+      `output ${task.output.shown}: is the input itself, allowed: another file`,
+    );
+  }
+  signal.throwIfAborted();
+  const input = await openInput(task.input);
+  try {
+    await publish(task.output, (output) => transform(task, { input, output, totals }, signal), signal);
+  } finally {
+    // Nothing was written to it, so a failed close tells nothing.
+    await input.close().catch(() => undefined);
+  }
+}
+
+interface Files {
+  readonly input: FileHandle;
+  readonly output: FileHandle;
+  readonly totals: Totals;
+}
+
+async function transform(task: CsvTask, files: Files, signal: AbortSignal): Promise<void> {
+  const { input, totals } = files;
+  try {
+    const start = await bytesOfBom(input);
+    const rows = new CsvRows(processedValues(factorsFrom(task.seed)), start);
+    totals.bytesIn = start;
+    await pipeline(
+      blocksOf(input, start, totals),
+      rows,
+      (batches: AsyncIterable<string[][]>) => csvBlocks(batches, totals),
+      (blocks: AsyncIterable<Buffer>) => writeAll(blocks, files.output),
+      { signal },
+    );
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    if (error instanceof BadRowAt) throw await located(error, input, task.input.shown);
+    const isRead = error instanceof Error && 'syscall' in error && error.syscall === 'read';
+    throw isRead
+      ? asWorkerError(error, 'input', task.input.shown)
+      : asWorkerError(error, 'output', task.output.shown);
+  }
+}
+
+/** Generators instead of the file handles' own streams: those keep a handle from closing when they do not close it themselves. */
+async function* blocksOf(file: FileHandle, start: number, totals: Totals): AsyncGenerator<Buffer> {
+  for (let position = start; ; ) {
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(BLOCK_BYTES), 0, BLOCK_BYTES, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    totals.bytesIn = position;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+/** Batches of rows as blocks of CSV; the header is the first row of all and counts as none. */
+async function* csvBlocks(batches: AsyncIterable<string[][]>, totals: Totals): AsyncGenerator<Buffer> {
+  let rowCount = -1;
+  for await (const batch of batches) {
+    const block = Buffer.from(stringify(batch), ROW_ENCODING);
+    rowCount += batch.length;
+    totals.rowsIn = rowCount;
+    totals.rowsOut = rowCount;
+    totals.bytesOut += block.length;
+    yield block;
+  }
+}
+
+async function writeAll(blocks: AsyncIterable<Buffer>, file: FileHandle): Promise<void> {
+  // writeFile() on an open file goes on at the current position and, unlike write(), never stops half-way.
+  for await (const block of blocks) await file.writeFile(block);
+}
+
+async function bytesOfBom(file: FileHandle): Promise<number> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(UTF8_BOM.length), 0, UTF8_BOM.length, 0);
+  return bytesRead === UTF8_BOM.length && buffer.equals(UTF8_BOM) ? UTF8_BOM.length : 0;
+}
+
+async function located(error: BadRowAt, file: FileHandle, shown: string): Promise<WorkerError> {
+  const place = await placeOf(error, file);
+  const { column } = error.row;
+  const name = column === undefined ? undefined : OUTPUT_HEADER[column - 1];
+  const columnText =
+    column === undefined ? '' : `, column ${column}${name === undefined ? '' : ` (${name})`}`;
+  return new WorkerError('reject', `${shown}, ${place}${columnText}: ${error.row.message}`, error);
+}
+
+async function placeOf({ offset }: BadRowAt, file: FileHandle): Promise<string> {
+  try {
+    return `line ${await lineNumberAt(file, offset)}`;
+  } catch (error) {
+    return `byte ${offset} (${messageOf(error)})`;
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * The one error class of the worker. What a failure means for the message is decided where it is understood, once,
+ * as a `verdict`; `exit-codes.ts` turns verdicts into exit codes.
+ */
+
+/**
+ * - `reject`: this message can never succeed as it is (its body, its file or its paths are wrong).
+ * - `retry`: the same message may succeed later; nothing is wrong with it.
+ * - `misconfigured`: no message can succeed until the installation is repaired.
+ * - `usage`: the command line is wrong (plain command only).
+ */
+export type Verdict = 'reject' | 'retry' | 'misconfigured' | 'usage';
+
+/** A failure with its verdict. `message` is for people: one line, names what is wrong, what was got and what is allowed. */
+export class WorkerError extends Error {
+  readonly verdict: Verdict;
+
+  constructor(verdict: Verdict, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'WorkerError';
+    this.verdict = verdict;
+  }
+}
+
+/** The errno name (`ENOSPC`) of a failed system call, undefined for any other error. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** The message of whatever was thrown, on one line. */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/\s+/g, ' ').trim();
+}

@@ -1,0 +1,51 @@
+/** What the worker says while it works: JSON lines in a pod, plain lines for a person. Never a message body. */
+import { pino } from 'pino';
+import type { Progress } from './progress.ts';
+import type { Totals } from './totals.ts';
+
+/** The paths of a task, for people. */
+export interface Named {
+  readonly input: string;
+  readonly output: string;
+  /** Present when the task came with a message. */
+  readonly messageId?: string;
+}
+
+export interface Report {
+  progress(task: Named, progress: Progress): void;
+  done(task: Named, totals: Readonly<Totals>, seconds: number): void;
+  /** A record failed, or the run as a whole (`fields` empty). */
+  failed(fields: object, reason: string): void;
+  /** Something went wrong that changes nothing about the outcome. */
+  note(fields: object, text: string): void;
+}
+
+/** Writes a line; the line end is not part of it. */
+export type WriteLine = (line: string) => void;
+
+/** Structured lines on stdout, each with `fields`. Written synchronously: nothing is lost when the process ends. */
+export function jsonReport(fields: object): Report {
+  const log = pino({ base: fields, timestamp: pino.stdTimeFunctions.isoTime });
+  return {
+    progress: (task, progress) => log.info({ ...task, ...progress }, 'processing'),
+    done: (task, totals, seconds) => log.info({ ...task, ...totals, seconds }, 'published'),
+    failed: (more, reason) => log.error({ ...more, reason }, 'failed'),
+    note: (more, text) => log.warn(more, text),
+  };
+}
+
+/** One line per event for a terminal; what went wrong goes to `complain`. */
+export function plainReport(say: WriteLine, complain: WriteLine): Report {
+  return {
+    progress: (task, { rowsIn, bytesIn, rowsPerSecond }) =>
+      say(`${task.input}: ${rowsIn} rows, ${sizeText(bytesIn)} read, ${rowsPerSecond} rows/s`),
+    done: (task, { rowsOut, bytesOut }, seconds) =>
+      say(`${task.output}: ${rowsOut} rows, ${sizeText(bytesOut)} written in ${seconds.toFixed(2)} s`),
+    failed: (_fields, reason) => complain(reason),
+    note: (_fields, text) => complain(text),
+  };
+}
+
+function sizeText(bytes: number): string {
+  return bytes < 100_000 ? `${bytes} bytes` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
