@@ -22,15 +22,14 @@ export class TokenBucket {
 
   /** Takes a token, if there is one. */
   take(): boolean {
-    this.#refill();
-    if (this.#tokens < 1) return false;
+    if (!this.has()) return false;
     this.#tokens -= 1;
     return true;
   }
 
-  isFull(): boolean {
+  has(): boolean {
     this.#refill();
-    return this.#tokens >= this.#options.burst;
+    return this.#tokens >= 1;
   }
 
   #refill(): void {
