@@ -23,14 +23,17 @@ const KEPT_KEYS = [
   'x-kubernetes-list-map-keys',
   'x-kubernetes-map-type',
 ];
-/** Quantities as every Kubernetes API writes them: `100m`, `0.5`, `2Gi`, `1e3`. */
+/**
+ * Quantities as text: `100m`, `0.5`, `2Gi`, `1e3`. Bare numbers pass too, as in every pod (`cpu: 0.5`), which `int-or-string`
+ * would refuse; only a schema without a type lets both through.
+ */
 const QUANTITY_PATTERN =
   '^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)))?$';
 
 /**
  * The schema of a JobTemplateSpec with all references inlined and without descriptions, from the document under
- * `/openapi/v3/apis/batch/v1`. Defaults are left out, so that what a user applied and what is stored do not differ, except
- * those of keys by which lists are merged: the API server wants them. Throws when the document is another one.
+ * `/openapi/v3/apis/batch/v1`. Defaults are left out, so that what a user applied and what is stored do not differ. Throws
+ * when the document is another one.
  */
 export function jobTemplateSchemaFrom(openapi: unknown): StructuralSchema {
   const schemas = fieldOf(fieldOf(openapi, 'components'), 'schemas');
@@ -41,7 +44,7 @@ export function jobTemplateSchemaFrom(openapi: unknown): StructuralSchema {
 
 function inlined(schemas: JsonObject, name: string): StructuralSchema {
   if (name === INT_OR_STRING) return { 'x-kubernetes-int-or-string': true };
-  if (name === QUANTITY) return { pattern: QUANTITY_PATTERN, 'x-kubernetes-int-or-string': true };
+  if (name === QUANTITY) return { pattern: QUANTITY_PATTERN, 'x-kubernetes-preserve-unknown-fields': true };
   const definition = schemas[name];
   if (!isJsonObject(definition)) throw new TypeError(`the document does not define ${name}`);
   const schema = structural(schemas, definition);
@@ -76,25 +79,20 @@ function structural(schemas: JsonObject, node: JsonObject): StructuralSchema {
   }
   if (isJsonObject(items)) {
     schema.items = structural(schemas, items);
-    keepDefaultsOfKeys(schema, definitionOf(schemas, items));
+    mergeByRequiredKeysOnly(schema);
   }
   return schema;
 }
 
-/** A list merged by keys needs each key required or defaulted in its elements. */
-function keepDefaultsOfKeys(list: StructuralSchema, element: JsonObject): void {
-  for (const key of list['x-kubernetes-list-map-keys'] ?? []) {
-    const field = list.items?.properties?.[key];
-    if (field !== undefined && list.items?.required?.includes(key) !== true) {
-      field.default = fieldOf(fieldOf(element['properties'], key), 'default');
-    }
-  }
-}
-
-function definitionOf(schemas: JsonObject, node: JsonObject): JsonObject {
-  const reference = referenceOf(node);
-  const definition = reference === undefined ? node : schemas[reference];
-  return isJsonObject(definition) ? definition : {};
+/**
+ * The API server wants the keys by which a list is merged to be required or defaulted, and a default would make every
+ * `kubectl apply` of a container with ports report a change. Such a list is replaced as a whole instead.
+ */
+function mergeByRequiredKeysOnly(list: StructuralSchema): void {
+  const keys = list['x-kubernetes-list-map-keys'] ?? [];
+  if (keys.every((key) => list.items?.required?.includes(key))) return;
+  delete list['x-kubernetes-list-map-keys'];
+  delete list['x-kubernetes-list-type'];
 }
 
 /** The name of the definition a node refers to; with a default beside it, a reference is wrapped in `allOf`. */

@@ -13,7 +13,7 @@ export interface Rule {
   readonly message: string;
   /** How the API server words the refusal; `FieldValueInvalid` unless said. */
   readonly reason?: 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired';
-  /** The same as `cel`, for code. True for values of a wrong type, which the schema reports. */
+  /** The same as `cel`, for code. May say anything about values of a wrong type, which the schema refuses. */
   readonly holds: (self: unknown) => boolean;
 }
 
@@ -71,7 +71,7 @@ export function mustBeIfSet(at: string, field: string, value: string | number, m
     message,
     holds: (self) => {
       const found = fieldOf(self, field);
-      return typeof found !== typeof value || found === value;
+      return found === undefined || found === value;
     },
   };
 }

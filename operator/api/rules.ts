@@ -1,7 +1,7 @@
 /**
  * What a bound cannot say: formats, cross-field rules and the fields of the template that the operator owns. Each rule is
  * stated once, with its CEL text for the CRD and its check for code side by side; builders make both from one datum where
- * they can. A check says nothing about values of a wrong type: the schema does.
+ * they can.
  */
 
 import { TEMPLATE_RULES } from './job-template-rules.ts';

@@ -28,6 +28,7 @@ export interface StructuralSchema {
   properties?: Record<string, StructuralSchema>;
   additionalProperties?: StructuralSchema;
   'x-kubernetes-int-or-string'?: boolean;
+  'x-kubernetes-preserve-unknown-fields'?: boolean;
   'x-kubernetes-list-type'?: string;
   'x-kubernetes-list-map-keys'?: string[];
   'x-kubernetes-map-type'?: string;
