@@ -1,0 +1,163 @@
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+
+/**
+ * The operator's settings: every one may be given as a flag or as an environment variable, the flag wins. Everything is
+ * read and checked once, all problems are reported together, and nothing reads the environment later. AWS credentials
+ * are the SDK's business (environment, web identity, pod identity).
+ */
+export interface OperatorConfig {
+  /** Namespaces to serve; empty: all. */
+  readonly namespaces: readonly string[];
+  /** Undefined: the pod's service account, else kubectl's default. */
+  readonly kubeconfig: string | undefined;
+  /** All SQS requests go here (an emulator). */
+  readonly sqsEndpoint: string | undefined;
+  readonly allowedQueueHosts: readonly string[];
+  /** For queue hosts that do not tell their region. */
+  readonly awsRegion: string;
+  readonly healthAddress: string;
+  /** 0: any free port. */
+  readonly healthPort: number;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+export type ConfigResult =
+  | { readonly ok: true; readonly config: OperatorConfig }
+  | { readonly ok: false; readonly problems: readonly string[] }
+  | { readonly ok: 'help'; readonly text: string };
+
+interface Setting {
+  readonly flag: string;
+  readonly env: string;
+  readonly help: string;
+  readonly schema: z.ZodType;
+}
+
+const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const HOST = /^[A-Za-z0-9.-]+(:\d{1,5})?$/;
+
+const list = (item: RegExp, what: string) =>
+  z
+    .string()
+    .default('')
+    .transform((text) =>
+      text
+        .split(',')
+        .map((part) => part.trim())
+        .filter(Boolean),
+    )
+    .refine((parts) => parts.every((part) => item.test(part)), `must be a comma-separated list of ${what}`);
+
+const SETTINGS = {
+  namespaces: {
+    flag: 'namespaces',
+    env: 'BATCHQUEUE_NAMESPACES',
+    help: 'namespaces to serve, comma-separated (default: all)',
+    schema: list(DNS_LABEL, 'namespace names'),
+  },
+  kubeconfig: {
+    flag: 'kubeconfig',
+    env: 'BATCHQUEUE_KUBECONFIG',
+    help: "kubeconfig file (default: the pod's service account)",
+    schema: z.string().min(1).optional(),
+  },
+  sqsEndpoint: {
+    flag: 'sqs-endpoint',
+    env: 'BATCHQUEUE_SQS_ENDPOINT',
+    help: 'send all SQS requests to this URL, for emulators',
+    schema: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
+  },
+  allowedQueueHosts: {
+    flag: 'allowed-queue-hosts',
+    env: 'BATCHQUEUE_ALLOWED_QUEUE_HOSTS',
+    help: 'queue hosts outside AWS that may be contacted, comma-separated, host or host:port',
+    schema: list(HOST, 'hosts (host or host:port)'),
+  },
+  awsRegion: {
+    flag: 'aws-region',
+    env: 'AWS_REGION',
+    help: 'region for queue hosts that do not tell theirs (default: us-east-1)',
+    schema: z
+      .string()
+      .regex(/^[a-z]{2,}(-[a-z0-9]+)+$/, 'must be an AWS region, like us-east-1')
+      .default('us-east-1'),
+  },
+  healthAddress: {
+    flag: 'health-address',
+    env: 'BATCHQUEUE_HEALTH_ADDRESS',
+    help: 'address of /healthz and /readyz (default: 0.0.0.0)',
+    schema: z.union([z.ipv4(), z.ipv6()], { error: 'must be an IP address' }).default('0.0.0.0'),
+  },
+  healthPort: {
+    flag: 'health-port',
+    env: 'BATCHQUEUE_HEALTH_PORT',
+    help: 'port of /healthz and /readyz (default: 8080)',
+    schema: z.coerce.number({ error: 'must be a port, 0..65535' }).int().min(0).max(65_535).default(8080),
+  },
+  logLevel: {
+    flag: 'log-level',
+    env: 'BATCHQUEUE_LOG_LEVEL',
+    help: 'debug, info, warn or error (default: info)',
+    schema: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  },
+} satisfies Record<keyof OperatorConfig, Setting>;
+
+/** The settings from command line and environment, or every problem with them; never throws. */
+export function loadConfig(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): ConfigResult {
+  const flags = readFlags(args);
+  if (!flags.ok) return { ok: false, problems: [flags.problem] };
+  if (flags.values['help'] === true) return { ok: 'help', text: usage() };
+  const problems: string[] = [];
+  const entries = Object.entries(SETTINGS).map(([name, { flag, env, schema }]) => {
+    const given = flags.values[flag] ?? (environment[env] || undefined);
+    const parsed = schema.safeParse(given);
+    if (!parsed.success) problems.push(problem({ flag, env }, parsed.error.issues[0]?.message, given));
+    return [name, parsed.data];
+  });
+  if (problems.length > 0) return { ok: false, problems };
+  return { ok: true, config: Object.freeze(Object.fromEntries(entries)) as OperatorConfig };
+}
+
+function problem(
+  { flag, env }: Pick<Setting, 'flag' | 'env'>,
+  message = 'is not valid',
+  given: unknown,
+): string {
+  return `--${flag} (${env}): ${message}, got ${JSON.stringify(given)}`;
+}
+
+type Flags =
+  | { readonly ok: true; readonly values: Readonly<Record<string, string | boolean | undefined>> }
+  | { readonly ok: false; readonly problem: string };
+
+function readFlags(args: readonly string[]): Flags {
+  const options = Object.fromEntries(
+    Object.values(SETTINGS).map(({ flag }) => [flag, { type: 'string' as const }]),
+  );
+  try {
+    const parsed = parseArgs({
+      args: [...args],
+      options: { ...options, help: { type: 'boolean', short: 'h' } },
+    });
+    return { ok: true, values: parsed.values };
+  } catch (error) {
+    return { ok: false, problem: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function usage(): string {
+  const lines = Object.values(SETTINGS).map(
+    ({ flag, env, help }) => `  --${flag.padEnd(20)} ${env.padEnd(31)} ${help}`,
+  );
+  return [
+    'batchqueue-operator [flags]',
+    '',
+    'Flags, and the environment variables that set the same:',
+    ...lines,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,38 @@
+import type { Action } from '../plan/types.ts';
+import { adopt, claim, discard, release } from './claiming.ts';
+import type { Subject, World } from './interpreter.ts';
+import { checkTemplate, createRevision, deleteRevision, renumberRevision } from './revising.ts';
+import { deleteJob, settle, stopPods } from './settling.ts';
+
+/**
+ * Carries out one action. Rejects when it could not be done; the next plan, made from the world as it is then, says
+ * what is left. Every step leaves the world in a state that a new process continues from.
+ */
+export async function applyAction(action: Action, subject: Subject, world: World): Promise<void> {
+  switch (action.kind) {
+    case 'createRevision':
+      return createRevision(action.object, subject, world);
+    case 'renumberRevision':
+      return renumberRevision(action, subject, world);
+    case 'deleteRevision':
+      return deleteRevision(action.revision.object, subject, world);
+    case 'checkTemplate':
+      return checkTemplate(action, subject, world);
+    case 'claim':
+      return claim(action, subject, world);
+    case 'adopt':
+      return adopt(action, subject, world);
+    case 'discard':
+      return discard(action.message, subject, world);
+    case 'release':
+      return release(action, subject, world);
+    case 'forget':
+      return subject.session.intake.remove(action.message.id);
+    case 'settle':
+      return settle(action, subject, world);
+    case 'stopPods':
+      return stopPods(action.claim, subject, world);
+    case 'deleteJob':
+      return deleteJob(action.claim, subject, world);
+  }
+}

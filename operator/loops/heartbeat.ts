@@ -1,0 +1,190 @@
+import { messageOf } from '../errors.ts';
+import { dueAt, renewalSeconds, trustedUntil } from '../plan/lease.ts';
+import type { Lease, QueueRef } from '../plan/types.ts';
+import type { Clock, Log } from '../ports.ts';
+import type { EntryResult, MessageQueue } from '../world.ts';
+
+/** How soon a failed renewal is tried again, in milliseconds. */
+const RETRY_MS = 1_000;
+
+export interface HeartbeatOptions {
+  readonly queue: MessageQueue;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A lease ended although it was kept: the message will be delivered again and its Job adopts it. */
+  readonly onLost: (key: string, messageId: string) => void;
+}
+
+interface Kept {
+  readonly key: string;
+  readonly lease: Lease;
+  trustedUntilMs: number;
+  /** When to renew next, in epoch ms; infinity at the twelve-hour ceiling and after the lease is lost. */
+  dueAtMs: number;
+  /** The renewal under way, if any; never rejects. */
+  renewal: Promise<void> | undefined;
+}
+
+/**
+ * Renews leases, and may do nothing else. It depends on SQS alone: neither the API server nor the reconciler nor
+ * another queue can stop it, because it keeps what it was last told to keep. One timer serves all leases.
+ *
+ * After a crash every lease of an unfinished Job is published again from its ledger; as nothing is known of their last
+ * renewal they are all due at once.
+ */
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
+  readonly #kept = new Map<string, Kept>();
+  #cancelTimer: (() => void) | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #stopped = false;
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+  }
+
+  /** Keeps a lease that a receive has just taken; `lease.receivedAtMs` is when that request started. */
+  hold(key: string, lease: Lease): void {
+    this.#keep(key, lease);
+    this.#schedule();
+  }
+
+  /**
+   * Replaces everything kept under `key`: leases that are not named any more are no longer renewed, and run out by
+   * themselves.
+   */
+  publish(key: string, leases: readonly Lease[]): void {
+    const named = new Set(leases.map(idOf));
+    for (const [id, kept] of this.#kept) {
+      if (kept.key === key && !named.has(id)) this.#kept.delete(id);
+    }
+    for (const lease of leases) this.#keep(key, lease);
+    this.#schedule();
+  }
+
+  /**
+   * Stops renewing these messages. Resolves when no renewal of theirs is under way any more, so that a release that
+   * follows cannot be overtaken by one.
+   */
+  async withdraw(queue: QueueRef, messageIds: readonly string[]): Promise<void> {
+    const renewals: Promise<void>[] = [];
+    for (const messageId of messageIds) {
+      const id = idOf({ queue, messageId });
+      const renewal = this.#kept.get(id)?.renewal;
+      if (renewal) renewals.push(renewal);
+      this.#kept.delete(id);
+    }
+    await Promise.all(renewals);
+  }
+
+  /** Until when (epoch ms) nobody else can receive the message; 0 when its lease is not kept or lost. */
+  trustedUntil(queue: QueueRef, messageId: string): number {
+    return this.#kept.get(idOf({ queue, messageId }))?.trustedUntilMs ?? 0;
+  }
+
+  /** Ends the timer. Leases run out by themselves. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelTimer?.();
+  }
+
+  /** One turn: renews what is due now. Resolves when SQS has answered; a failure is tried again by a later turn. */
+  async beat(): Promise<void> {
+    const now = this.#options.clock.now();
+    const due = [...this.#kept.values()].filter((kept) => kept.dueAtMs <= now && !kept.renewal);
+    await Promise.all([...groupForRenewal(due, now)].map((group) => this.#renew(group)));
+  }
+
+  #keep(key: string, lease: Lease): void {
+    const id = idOf(lease);
+    const known = this.#kept.get(id);
+    if (known && known.lease.receivedAtMs > lease.receivedAtMs) return;
+    if (known?.lease.receiptHandle === lease.receiptHandle && known.key === key) return;
+    this.#kept.set(id, {
+      key,
+      lease,
+      trustedUntilMs: trustedUntil(lease.receivedAtMs, lease.visibilityTimeoutSeconds),
+      dueAtMs: dueAt(lease.receivedAtMs, lease.visibilityTimeoutSeconds),
+      renewal: undefined,
+    });
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const { dueAtMs, renewal } of this.#kept.values())
+      if (!renewal) earliest = Math.min(earliest, dueAtMs);
+    if (earliest >= this.#timerAtMs) return;
+    this.#cancelTimer?.();
+    this.#timerAtMs = earliest;
+    this.#cancelTimer = this.#options.clock.after(Math.max(0, earliest - this.#options.clock.now()), () => {
+      this.#timerAtMs = Number.POSITIVE_INFINITY;
+      void this.beat();
+      this.#schedule();
+    });
+  }
+
+  async #renew({ queue, seconds, members }: RenewalGroup): Promise<void> {
+    const startedAtMs = this.#options.clock.now();
+    const entries = members.map(({ lease }) => ({ id: lease.messageId, receiptHandle: lease.receiptHandle }));
+    const renewal = this.#options.queue
+      .renew(queue, entries, seconds)
+      .catch((error: unknown) => {
+        // The adapter answers per entry; a rejection means that nothing could be sent at all.
+        this.#options.log.warn({ queue: queue.arn, error: messageOf(error) }, 'renewal failed');
+        return undefined;
+      })
+      .then((results) => this.#record({ queue, seconds, members }, results, startedAtMs));
+    for (const member of members) member.renewal = renewal;
+    await renewal;
+  }
+
+  #record(group: RenewalGroup, results: readonly EntryResult[] | undefined, startedAtMs: number): void {
+    for (const [index, kept] of group.members.entries()) {
+      kept.renewal = undefined;
+      const error = results?.[index]?.error;
+      if (results && !error) {
+        kept.trustedUntilMs = trustedUntil(startedAtMs, group.seconds);
+        kept.dueAtMs = dueAt(startedAtMs, group.seconds);
+      } else if (error?.verdict === 'lost') this.#lose(kept);
+      else kept.dueAtMs = this.#options.clock.now() + RETRY_MS;
+    }
+    this.#schedule();
+  }
+
+  #lose(kept: Kept): void {
+    kept.dueAtMs = Number.POSITIVE_INFINITY;
+    kept.trustedUntilMs = 0;
+    // Withdrawn in the meantime: its settlement made the handle invalid, nothing is lost.
+    if (this.#kept.get(idOf(kept.lease)) !== kept) return;
+    this.#options.log.warn({ queue: kept.key, messageId: kept.lease.messageId }, 'lease lost');
+    this.#options.onLost(kept.key, kept.lease.messageId);
+  }
+}
+
+interface RenewalGroup {
+  readonly queue: QueueRef;
+  readonly seconds: number;
+  readonly members: readonly Kept[];
+}
+
+/** One request can renew many leases, if they are of one queue and ask for the same time. */
+function groupForRenewal(due: readonly Kept[], nowMs: number): Iterable<RenewalGroup> {
+  const groups = new Map<string, { queue: QueueRef; seconds: number; members: Kept[] }>();
+  for (const kept of due) {
+    const seconds = renewalSeconds(kept.lease, nowMs);
+    if (seconds === undefined) {
+      kept.dueAtMs = Number.POSITIVE_INFINITY;
+      continue;
+    }
+    const id = `${kept.lease.queue.url} ${seconds}`;
+    const group = groups.get(id) ?? { queue: kept.lease.queue, seconds, members: [] };
+    group.members.push(kept);
+    groups.set(id, group);
+  }
+  return groups.values();
+}
+
+function idOf({ queue, messageId }: Pick<Lease, 'queue' | 'messageId'>): string {
+  return `${queue.arn} ${messageId}`;
+}

@@ -1,0 +1,120 @@
+import { messageOf, OperatorError } from '../errors.ts';
+import type { QueueAttributes, QueueObservation } from '../plan/types.ts';
+import type { Clock, Log, Random } from '../ports.ts';
+import type { MessageQueue } from '../world.ts';
+
+/** How often counts are read while messages move, in milliseconds. */
+const BUSY_PERIOD_MS = 5_000;
+/** At rest, one attribute read per minute: the queue and its dead-letter queue in turn. */
+const REST_PERIOD_MS = 60_000;
+/** How long after the last sign of work the queue counts as busy. */
+const BUSY_FOR_MS = 120_000;
+const MIN_RETRY_MS = 1_000;
+/** Recovery is noticed within a minute. */
+const MAX_RETRY_MS = 45_000;
+
+export interface QueueObserverOptions {
+  readonly queue: MessageQueue;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** The observation may have changed. */
+  readonly onChange: () => void;
+}
+
+/** Reads a queue's attributes and its dead-letter queue's depth. What it reads is for people; nothing is decided by counts. */
+export class QueueObserver {
+  readonly #options: QueueObserverOptions;
+  #url: string | undefined;
+  #observation: QueueObservation = { kind: 'unknown' };
+  #busyUntilMs = 0;
+  #failures = 0;
+  /** Raised with every change of URL: an answer about the old queue is dropped. */
+  #generation = 0;
+  #turn = 0;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(options: QueueObserverOptions) {
+    this.#options = options;
+  }
+
+  observation(): QueueObservation {
+    return this.#observation;
+  }
+
+  /** Observes this queue from now on; undefined stops. The same URL again changes nothing. */
+  watch(url: string | undefined): void {
+    if (url === this.#url) return;
+    this.#url = url;
+    this.#generation += 1;
+    this.#failures = 0;
+    this.#observation = { kind: 'unknown' };
+    this.#cancelTimer?.();
+    if (url !== undefined) void this.#observe(this.#generation);
+  }
+
+  /** Messages move: read the counts more often for a while. */
+  stir(): void {
+    const wasAtRest = this.#options.clock.now() >= this.#busyUntilMs;
+    this.#busyUntilMs = this.#options.clock.now() + BUSY_FOR_MS;
+    if (wasAtRest && this.#observation.kind === 'reachable') this.#schedule(BUSY_PERIOD_MS);
+  }
+
+  async #observe(generation: number): Promise<void> {
+    const url = this.#url;
+    if (url === undefined || generation !== this.#generation) return;
+    let next: QueueObservation;
+    try {
+      next = await this.#read(url);
+      this.#failures = 0;
+    } catch (error) {
+      this.#failures += 1;
+      next = unreachable(error);
+      this.#options.log.warn({ error: messageOf(error) }, 'queue attributes could not be read');
+    }
+    if (generation !== this.#generation) return;
+    this.#observation = next;
+    this.#options.onChange();
+    this.#schedule(this.#period());
+  }
+
+  /** At rest only one of the two counts is read in a turn, the other is what it was. */
+  async #read(url: string): Promise<QueueObservation> {
+    this.#turn += 1;
+    const before = this.#observation.kind === 'reachable' ? this.#observation : undefined;
+    const busy = this.#options.clock.now() < this.#busyUntilMs;
+    const skipSource = before?.attributes.deadLetterArn !== undefined && !busy && this.#turn % 2 === 0;
+    const attributes = skipSource ? before.attributes : await this.#options.queue.describe(url);
+    const skipDeadLetters = before !== undefined && !busy && !skipSource;
+    const deadLetter = skipDeadLetters ? before.deadLetter : await this.#deadLetters(url, attributes);
+    return { kind: 'reachable', attributes, deadLetter, observedAtMs: this.#options.clock.now() };
+  }
+
+  /** The dead-letter queue is only looked at; not being allowed to is no fault of the queue. */
+  async #deadLetters(url: string, { deadLetterArn }: QueueAttributes): Promise<number | undefined> {
+    if (deadLetterArn === undefined) return undefined;
+    return this.#options.queue.countDeadLetters(url, deadLetterArn).catch((error: unknown) => {
+      this.#options.log.debug({ error: messageOf(error) }, 'dead-letter queue could not be read');
+      return undefined;
+    });
+  }
+
+  #period(): number {
+    if (this.#failures > 0) {
+      const ceiling = Math.min(MAX_RETRY_MS, MIN_RETRY_MS * 2 ** Math.min(this.#failures, 10));
+      return ceiling * (0.5 + this.#options.random() / 2);
+    }
+    return this.#options.clock.now() < this.#busyUntilMs ? BUSY_PERIOD_MS : REST_PERIOD_MS;
+  }
+
+  #schedule(delayMs: number): void {
+    const generation = this.#generation;
+    this.#cancelTimer?.();
+    this.#cancelTimer = this.#options.clock.after(delayMs, () => void this.#observe(generation));
+  }
+}
+
+function unreachable(error: unknown): QueueObservation {
+  const reason = error instanceof OperatorError ? error.code : 'QueueUnreachable';
+  return { kind: 'unreachable', reason, message: messageOf(error) };
+}

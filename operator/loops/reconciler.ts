@@ -1,0 +1,169 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { BatchQueueStatus } from '../api/batch-queue.ts';
+import { parseBatchQueue } from '../api/validate.ts';
+import { messageOf } from '../errors.ts';
+import { claimFrom, isClaim, needsPods } from '../plan/claim.ts';
+import { contractContainer } from '../plan/job.ts';
+import { planQueue } from '../plan/queue-plan.ts';
+import { currentRevision, revisionFrom } from '../plan/revision.ts';
+import type { Action, Claim, PodsOfJob, Revision, Snapshot } from '../plan/types.ts';
+import { podsOfJobFrom } from '../plan/worker-result.ts';
+import type { KubeObject } from '../ports.ts';
+import { BATCH_QUEUES, PODS } from '../world.ts';
+import { applyAction } from './apply.ts';
+import type { Subject, World } from './interpreter.ts';
+import type { QueueSession } from './queue-session.ts';
+import { podsOf } from './settling.ts';
+
+/** Shortest time between two status writes of one BatchQueue, in milliseconds: counts move fast, people read slowly. */
+const STATUS_PERIOD_MS = 500;
+/** How many actions of one plan are under way at once. */
+const PARALLEL_ACTIONS = 16;
+
+/** What the work queue does with the key next. */
+export interface TurnResult {
+  readonly requeueAfterMs?: number;
+}
+
+/**
+ * One turn for one BatchQueue: observe → plan → apply → one status write. Level-triggered: it looks at the world as it
+ * is and never at what happened. Rejects when an action failed, so that the key comes again with backoff; every other
+ * action of the plan has been carried out by then.
+ */
+export async function reconcile(
+  namespace: string,
+  name: string,
+  session: QueueSession,
+  world: World,
+): Promise<TurnResult> {
+  const pods = await observePods(claimsOf(namespace, name, world), namespace, world);
+  // From here to the publishing of the plan nothing waits: the snapshot is one moment, and so is what follows from it.
+  const object = world.caches.batchQueues.get(namespace, name);
+  const snapshot = observe(namespace, name, { object, session, world, pods });
+  const subject: Subject = { namespace, name, session, object, status: statusOf(object) };
+  const plan = planQueue(
+    snapshot,
+    object && { generation: object.metadata.generation ?? 0, previous: subject.status },
+  );
+  session.intake.setTarget(plan.intake);
+  session.publishLeases(plan.leases);
+
+  const failures = await applyAll(plan.actions, subject, world);
+  const statusDelayMs = await writeStatus(plan.status, subject, world);
+  for (const failure of failures)
+    world.log.warn({ queue: `${namespace}/${name}`, error: messageOf(failure) }, 'action failed');
+  if (failures.length > 0) throw failures[0];
+  // Whatever was done may have changed what is to be done: look once more, until a plan is empty.
+  if (plan.actions.length > 0) return { requeueAfterMs: 0 };
+  return soonest(plan.requeueAfterMs, statusDelayMs);
+}
+
+/** The Jobs of a BatchQueue that hold messages, whether or not the BatchQueue still exists. */
+export function claimsOf(namespace: string, name: string, world: World): readonly Claim[] {
+  return world.caches.jobs.byIndex(`${namespace}/${name}`).map(claimFrom).filter(isClaim);
+}
+
+interface Observed {
+  readonly object: KubeObject | undefined;
+  readonly session: QueueSession;
+  readonly world: World;
+  readonly pods: ReadonlyMap<string, PodsOfJob>;
+}
+
+function observe(namespace: string, name: string, { object, session, world, pods }: Observed): Snapshot {
+  const parsed = object && parseBatchQueue(object);
+  const queue = parsed?.ok ? parsed.queue : undefined;
+  const alive = object?.metadata.deletionTimestamp === undefined;
+  session.observer.watch(alive ? queue?.spec.queue.url : undefined);
+  const revisions = world.caches.revisions
+    .byIndex(`${namespace}/${name}`)
+    .filter((revision) => isOwnedBy(revision, object))
+    .flatMap((revision) => revisionFrom(revision) ?? []);
+  return {
+    nowMs: world.clock.now(),
+    namespace,
+    name,
+    queue,
+    problems: parsed?.ok === false ? parsed.problems.map(({ path, message }) => `${path}: ${message}`) : [],
+    claims: claimsOf(namespace, name, world),
+    inbox: session.inbox(),
+    revisions,
+    observation: session.observer.observation(),
+    receiveProblem: session.intake.problem(),
+    templateCheck: templateCheckOf(queue && currentRevision(queue, revisions), session),
+    pods,
+    creationProblem: session.creationProblem,
+  };
+}
+
+/** A revision that a deleted BatchQueue of the same name left behind is about to be collected. */
+function isOwnedBy(revision: KubeObject, owner: KubeObject | undefined): boolean {
+  return revision.metadata.ownerReferences?.some(({ uid }) => uid === owner?.metadata.uid) ?? false;
+}
+
+function templateCheckOf(revision: Revision | undefined, session: QueueSession): Snapshot['templateCheck'] {
+  return (revision && session.templateChecks.get(revision.hash)) ?? { kind: 'unknown' };
+}
+
+/** A list that fails rejects: an unread list is not zero pods. */
+async function observePods(
+  claims: readonly Claim[],
+  namespace: string,
+  world: World,
+): Promise<ReadonlyMap<string, PodsOfJob>> {
+  const observed = await Promise.all(
+    claims.filter(needsPods).map(async ({ job }): Promise<[string, PodsOfJob]> => {
+      const { items } = await world.kube.list(PODS, podsOf(namespace, job.metadata.uid ?? ''));
+      const template = job['spec'] as Parameters<typeof contractContainer>[0]['spec'];
+      return [job.metadata.name, podsOfJobFrom(items, contractContainer({ spec: template }).name)];
+    }),
+  );
+  return new Map(observed);
+}
+
+/** Carries out a plan; returns what failed. Actions are independent, so one failing spoils only itself. */
+async function applyAll(
+  actions: readonly Action[],
+  subject: Subject,
+  world: World,
+): Promise<readonly unknown[]> {
+  const failures: unknown[] = [];
+  const waiting = [...actions];
+  const work = async () => {
+    for (let action = waiting.shift(); action; action = waiting.shift()) {
+      await applyAction(action, subject, world).catch((error: unknown) => failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL_ACTIONS }, work));
+  return failures;
+}
+
+/** Writes the status if it differs from what stands there; returns how long to wait when it is too early. */
+async function writeStatus(
+  status: BatchQueueStatus | undefined,
+  { namespace, name, object, session, status: before }: Subject,
+  world: World,
+): Promise<number | undefined> {
+  if (!status || !object || isDeepStrictEqual(status, before)) return undefined;
+  const waitMs = session.statusWrittenAtMs + STATUS_PERIOD_MS - world.clock.now();
+  if (waitMs > 0) return waitMs;
+  session.statusWrittenAtMs = world.clock.now();
+  // The whole status is replaced, so that what is no longer true disappears; only of the object that was observed.
+  const patch = [
+    { op: 'test', path: '/metadata/uid', value: object.metadata.uid },
+    { op: 'add', path: '/status', value: status },
+  ];
+  world.caches.batchQueues.put(
+    await world.kube.patch(BATCH_QUEUES, namespace, name, patch, { type: 'json', subresource: 'status' }),
+  );
+  return undefined;
+}
+
+function statusOf(object: KubeObject | undefined): BatchQueueStatus {
+  return (object?.['status'] ?? {}) as BatchQueueStatus;
+}
+
+function soonest(...delays: readonly (number | undefined)[]): TurnResult {
+  const known = delays.filter((delay) => delay !== undefined);
+  return known.length > 0 ? { requeueAfterMs: Math.min(...known) } : {};
+}

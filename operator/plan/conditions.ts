@@ -1,0 +1,159 @@
+import type { Condition } from '../api/batch-queue.ts';
+import type { Snapshot } from './types.ts';
+
+/** What a condition says, before it is known since when. */
+export interface Verdict {
+  readonly type: string;
+  readonly status: 'True' | 'False' | 'Unknown';
+  /** CamelCase, documented in docs/operations.md. */
+  readonly reason: string;
+  /** Stable between turns: no times, no counts that move. */
+  readonly message: string;
+}
+
+/** Every condition of a BatchQueue, `Ready` first; all of them stand there from the first turn on. */
+export function planConditions(snapshot: Snapshot): readonly Verdict[] {
+  const reachable = queueReachable(snapshot);
+  const template = templateValid(snapshot);
+  const verdicts = [reachable, deadLetterConfigured(snapshot), template];
+  return [
+    ready(snapshot, [reachable, template]),
+    ...verdicts,
+    dispatching(snapshot, verdicts),
+    drained(snapshot),
+  ];
+}
+
+/** Keeps the time of the last change of status, as the API conventions ask. */
+export function conditionsFrom(
+  verdicts: readonly Verdict[],
+  previous: readonly Condition[],
+  generation: number,
+  nowMs: number,
+): Condition[] {
+  return verdicts.map((verdict) => {
+    const before = previous.find(({ type }) => type === verdict.type);
+    const unchanged = before?.status === verdict.status;
+    return {
+      ...verdict,
+      observedGeneration: generation,
+      lastTransitionTime: unchanged ? before.lastTransitionTime : new Date(nowMs).toISOString(),
+    };
+  });
+}
+
+function ready(snapshot: Snapshot, needed: readonly Verdict[]): Verdict {
+  const type = 'Ready';
+  const problem = snapshot.problems[0];
+  if (problem !== undefined) {
+    return { type, status: 'False', reason: 'InvalidSpec', message: snapshot.problems.join('; ') };
+  }
+  const failing =
+    needed.find(({ status }) => status === 'False') ?? needed.find(({ status }) => status === 'Unknown');
+  if (failing) return { ...failing, type };
+  if (snapshot.creationProblem !== undefined) {
+    return { type, status: 'False', reason: 'JobNotCreated', message: snapshot.creationProblem };
+  }
+  if (snapshot.queue?.spec.suspend) {
+    return { type, status: 'True', reason: 'Suspended', message: 'Intake is suspended by spec.suspend.' };
+  }
+  return { type, status: 'True', reason: 'Running', message: 'Messages are run as Jobs.' };
+}
+
+function queueReachable({ observation, receiveProblem }: Snapshot): Verdict {
+  const type = 'QueueReachable';
+  if (observation.kind === 'reachable' && receiveProblem) return { type, status: 'False', ...receiveProblem };
+  switch (observation.kind) {
+    case 'unknown':
+      return { type, status: 'Unknown', reason: 'Checking', message: 'The queue has not answered yet.' };
+    case 'unreachable':
+      return { type, status: 'False', reason: observation.reason, message: observation.message };
+    case 'reachable':
+      return { type, status: 'True', reason: 'Reachable', message: `Reading ${observation.attributes.arn}.` };
+  }
+}
+
+function deadLetterConfigured({ observation }: Snapshot): Verdict {
+  const type = 'DeadLetterConfigured';
+  if (observation.kind !== 'reachable') {
+    return { type, status: 'Unknown', reason: 'Checking', message: 'The queue has not answered yet.' };
+  }
+  const { deadLetterArn, maxReceiveCount } = observation.attributes;
+  if (deadLetterArn === undefined) {
+    const message =
+      'The queue has no redrive policy: a message that keeps failing is tried again until its retention ends. ' +
+      'Set RedrivePolicy on the queue, with maxReceiveCount of 3 or more.';
+    return { type, status: 'False', reason: 'NoRedrivePolicy', message };
+  }
+  const message = `After ${maxReceiveCount ?? 'several'} receives SQS moves a message to ${deadLetterArn}.`;
+  return { type, status: 'True', reason: 'RedrivePolicySet', message };
+}
+
+function templateValid({ templateCheck }: Snapshot): Verdict {
+  const type = 'TemplateValid';
+  switch (templateCheck.kind) {
+    case 'unknown':
+      return {
+        type,
+        status: 'Unknown',
+        reason: 'Checking',
+        message: 'The Job template has not been checked yet.',
+      };
+    case 'invalid':
+      return { type, status: 'False', reason: 'TemplateRefused', message: templateCheck.message };
+    case 'valid':
+      return {
+        type,
+        status: 'True',
+        reason: 'Accepted',
+        message: 'The API server accepts Jobs of this template.',
+      };
+  }
+}
+
+function dispatching(snapshot: Snapshot, needed: readonly Verdict[]): Verdict {
+  const type = 'Dispatching';
+  const spec = snapshot.queue?.spec;
+  if (spec?.suspend) {
+    return { type, status: 'False', reason: 'Suspended', message: 'Intake is suspended by spec.suspend.' };
+  }
+  if (spec?.maxConcurrentJobs === 0) {
+    return { type, status: 'False', reason: 'ScaledToZero', message: 'spec.maxConcurrentJobs is 0.' };
+  }
+  const blocked = needed.find(
+    (verdict) => verdict.status !== 'True' && verdict.type !== 'DeadLetterConfigured',
+  );
+  if (!spec || blocked) {
+    const message = blocked ? `${blocked.type}: ${blocked.message}` : 'The spec is not valid.';
+    return { type, status: 'False', reason: blocked?.reason ?? 'InvalidSpec', message };
+  }
+  return {
+    type,
+    status: 'True',
+    reason: 'Polling',
+    message: 'The queue is polled while a Job may be started.',
+  };
+}
+
+function drained({ claims, inbox, observation }: Snapshot): Verdict {
+  const type = 'Drained';
+  if (observation.kind !== 'reachable') {
+    return { type, status: 'Unknown', reason: 'Checking', message: 'The queue has not answered yet.' };
+  }
+  const { visible, inFlight, delayed } = observation.attributes;
+  const held = inbox.length > 0 || claims.some((claim) => !claim.settled);
+  if (held || visible + inFlight + delayed > 0) {
+    return {
+      type,
+      status: 'False',
+      reason: 'MessagesLeft',
+      message: 'The queue or its Jobs still hold messages.',
+    };
+  }
+  return {
+    type,
+    status: 'True',
+    reason: 'Empty',
+    message: 'No message is in the queue and none is held by a Job.',
+  };
+}

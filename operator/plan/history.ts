@@ -1,0 +1,23 @@
+import type { BatchQueueSpec } from '../api/batch-queue.ts';
+import type { Action, Claim } from './types.ts';
+
+type HistoryLimits = Pick<BatchQueueSpec, 'successfulJobsHistoryLimit' | 'failedJobsHistoryLimit'>;
+
+/**
+ * Deletes the oldest settled Jobs beyond the limits, as a CronJob does. A Job that still owes a settlement is never
+ * among them: its finalizer is what the limits look at.
+ */
+export function planHistory(claims: readonly Claim[], limits: HistoryLimits): Action[] {
+  const settled = claims.filter((claim) => claim.settled && claim.outcome !== 'active' && !claim.deleting);
+  return [
+    ...surplus(settled, 'succeeded', limits.successfulJobsHistoryLimit),
+    ...surplus(settled, 'failed', limits.failedJobsHistoryLimit),
+  ].map((claim) => ({ kind: 'deleteJob', claim }));
+}
+
+function surplus(claims: readonly Claim[], outcome: 'succeeded' | 'failed', limit: number): readonly Claim[] {
+  return claims
+    .filter((claim) => claim.outcome === outcome)
+    .toSorted((a, b) => (b.finishedAtMs ?? 0) - (a.finishedAtMs ?? 0))
+    .slice(limit);
+}

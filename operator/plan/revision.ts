@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import type { BatchQueue } from '../api/batch-queue.ts';
+import { LABEL_QUEUE } from '../api/names.ts';
+import type { KubeObject } from '../ports.ts';
+import { ownerReference } from './job.ts';
+import { base32 } from './job-name.ts';
+import type { Action, Claim, Revision, RevisionTemplate } from './types.ts';
+
+/**
+ * Versions of a queue's template, kept as ControllerRevisions like a StatefulSet's: numbers only grow, a template that
+ * comes back gets its old object under a new number, and what is current or in use is never pruned.
+ */
+
+/** Raised when the hash function changes, so that a new operator does not take old hashes for other templates. */
+const HASH_VERSION = 1;
+const HASH_LENGTH = 10;
+
+/** Everything of the spec that shapes a Job, and nothing else: editing `maxConcurrentJobs` makes no revision. */
+export function templateOf(queue: BatchQueue): RevisionTemplate {
+  const { jobTemplate, serviceAccountName, storage, imagePullSecret } = queue.spec;
+  return {
+    jobTemplate,
+    ...(serviceAccountName !== undefined && { serviceAccountName }),
+    ...(storage && { storage }),
+    ...(imagePullSecret && { imagePullSecret }),
+  };
+}
+
+/** Equal templates have equal hashes, whatever the order of their keys. */
+export function hashTemplate(template: RevisionTemplate): string {
+  const hash = createHash('sha256')
+    .update(`${HASH_VERSION}:${canonical(template)}`)
+    .digest();
+  return base32(hash).slice(0, HASH_LENGTH);
+}
+
+/** Reads a ControllerRevision; undefined when it is not one of ours. */
+export function revisionFrom(object: KubeObject): Revision | undefined {
+  const template = (object['data'] as { template?: RevisionTemplate } | undefined)?.template;
+  const number = object['revision'];
+  if (!template?.jobTemplate || typeof number !== 'number') return undefined;
+  return { object, number, hash: hashTemplate(template), template };
+}
+
+/** The revision that equals the spec and carries the highest number, if it exists already. */
+export function currentRevision(queue: BatchQueue, revisions: readonly Revision[]): Revision | undefined {
+  const newest = byNumber(revisions).at(-1);
+  return newest?.hash === hashTemplate(templateOf(queue)) ? newest : undefined;
+}
+
+/** What the revisions need: a new one, an old one renumbered, or nothing; and pruning beyond the limit. */
+export function planRevisions(
+  queue: BatchQueue,
+  revisions: readonly Revision[],
+  claims: readonly Claim[],
+): Action[] {
+  if (queue.metadata.deletionTimestamp !== undefined) return [];
+  const current = currentRevision(queue, revisions);
+  if (current) return prune(queue, revisions, claims, current);
+  const hash = hashTemplate(templateOf(queue));
+  const number = nextNumber(queue, revisions, claims);
+  const same = revisions.find((revision) => revision.hash === hash);
+  if (same) return [{ kind: 'renumberRevision', revision: same, number }];
+  return [{ kind: 'createRevision', object: buildRevision(queue, hash, number) }];
+}
+
+function buildRevision(queue: BatchQueue, hash: string, number: number): KubeObject {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'ControllerRevision',
+    metadata: {
+      name: `${queue.metadata.name}-${hash}`,
+      namespace: queue.metadata.namespace ?? 'default',
+      labels: { [LABEL_QUEUE]: queue.metadata.name },
+      ownerReferences: [ownerReference(queue)],
+    },
+    data: { template: templateOf(queue) },
+    revision: number,
+  };
+}
+
+/** Also above what Jobs and status remember, in case somebody deleted the revisions themselves. */
+function nextNumber(queue: BatchQueue, revisions: readonly Revision[], claims: readonly Claim[]): number {
+  const seen = [
+    ...revisions.map((revision) => revision.number),
+    ...claims.map((claim) => claim.revision),
+    queue.status?.revision?.current ?? 0,
+  ];
+  return Math.max(...seen, 0) + 1;
+}
+
+function prune(
+  queue: BatchQueue,
+  revisions: readonly Revision[],
+  claims: readonly Claim[],
+  current: Revision,
+): Action[] {
+  const inUse = new Set(claims.map((claim) => claim.revision));
+  const old = byNumber(revisions).filter((revision) => revision !== current && !inUse.has(revision.number));
+  const surplus = old.slice(0, Math.max(0, old.length - queue.spec.revisionHistoryLimit));
+  return surplus.map((revision) => ({ kind: 'deleteRevision', revision }));
+}
+
+function byNumber(revisions: readonly Revision[]): readonly Revision[] {
+  return revisions.toSorted((a, b) => a.number - b.number);
+}
+
+/** JSON with sorted keys. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  const entries = Object.entries(value).filter(([, field]) => field !== undefined);
+  const sorted = entries.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return `{${sorted.map(([key, field]) => `${JSON.stringify(key)}:${canonical(field)}`).join(',')}}`;
+}

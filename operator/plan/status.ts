@@ -1,0 +1,153 @@
+import type { BatchQueueStatus } from '../api/batch-queue.ts';
+import {
+  type LastFailure,
+  MAX_FAILURE_MESSAGE_IDS,
+  MAX_FAILURE_MESSAGE_LENGTH,
+  MAX_RECENT_RUNS,
+  type RecentRun,
+} from '../api/status.ts';
+import { isActive } from './claim.ts';
+import { conditionsFrom, planConditions } from './conditions.ts';
+import { contractContainer } from './job.ts';
+import type { Claim, Revision, Snapshot } from './types.ts';
+
+/** What is known of a BatchQueue before it passes validation: enough to write its status. */
+export interface StatusSubject {
+  readonly generation: number;
+  readonly previous: BatchQueueStatus;
+}
+
+/**
+ * The status of a BatchQueue, recomputed from the world. What the world has forgotten (Jobs beyond the history limits)
+ * is taken from the previous status.
+ */
+export function planStatus(
+  snapshot: Snapshot,
+  subject: StatusSubject,
+  revision: Revision | undefined,
+): BatchQueueStatus {
+  const { generation, previous } = subject;
+  return withoutUndefined({
+    observedGeneration: generation,
+    conditions: conditionsFrom(
+      planConditions(snapshot),
+      previous.conditions ?? [],
+      generation,
+      snapshot.nowMs,
+    ),
+    queue: queueStatus(snapshot, previous.queue),
+    jobs: jobsStatus(snapshot.claims),
+    revision: revision
+      ? withoutUndefined({
+          current: revision.number,
+          image: contractContainer(revision.template.jobTemplate).image?.slice(0, 1024),
+        })
+      : previous.revision,
+    lastSuccessTime: lastSuccessTime(snapshot.claims, previous.lastSuccessTime),
+    lastFailure: lastFailure(snapshot.claims, previous.lastFailure),
+    recentRuns: recentRuns(snapshot.claims, previous.recentRuns ?? []),
+  });
+}
+
+type QueueStatus = NonNullable<BatchQueueStatus['queue']>;
+
+function queueStatus({ observation }: Snapshot, previous: QueueStatus | undefined): QueueStatus | undefined {
+  if (observation.kind !== 'reachable') return previous;
+  const { arn, visible, inFlight, delayed, deadLetterArn, maxReceiveCount } = observation.attributes;
+  const figures = withoutUndefined({
+    arn,
+    visible,
+    inFlight,
+    delayed,
+    deadLetterArn,
+    deadLetter: observation.deadLetter,
+    maxReceiveCount,
+  });
+  // The time moves only together with a figure: an idle queue writes nothing.
+  const { observedTime, ...before } = previous ?? {};
+  const same = observedTime !== undefined && sameJson(figures, before);
+  return { ...figures, observedTime: same ? observedTime : iso(observation.observedAtMs) };
+}
+
+function jobsStatus(claims: readonly Claim[]): NonNullable<BatchQueueStatus['jobs']> {
+  const active = claims.filter((claim) => isActive(claim));
+  const running = active.filter((claim) => claim.running).length;
+  const sent = claims
+    .filter((claim) => !claim.settled)
+    .flatMap((claim) => claim.ledger?.messages.map(({ sentAtMs }) => sentAtMs) ?? []);
+  return withoutUndefined({
+    active: active.length,
+    pending: active.length - running,
+    running,
+    oldestMessageTime: sent.length > 0 ? iso(Math.min(...sent)) : undefined,
+  });
+}
+
+function lastSuccessTime(claims: readonly Claim[], previous: string | undefined): string | undefined {
+  const times = claims
+    .filter(({ outcome, settled }) => outcome === 'succeeded' && settled)
+    .map(({ finishedAtMs }) => finishedAtMs ?? 0);
+  const newest = Math.max(...times, Date.parse(previous ?? '') || 0);
+  return newest > 0 ? iso(newest) : undefined;
+}
+
+function lastFailure(claims: readonly Claim[], previous: LastFailure | undefined): LastFailure | undefined {
+  const failed = newestFirst(claims.filter(({ settled, outcome }) => settled && outcome === 'failed'))[0];
+  if (!failed || (failed.finishedAtMs ?? 0) < (Date.parse(previous?.time ?? '') || 0)) return previous;
+  const messages = failed.ledger?.messages ?? [];
+  return withoutUndefined({
+    time: iso(failed.finishedAtMs ?? 0),
+    job: failed.job.metadata.name,
+    messageIds: messages.slice(0, MAX_FAILURE_MESSAGE_IDS).map(({ id }) => id),
+    messageCount: messages.length,
+    reason: (failed.result?.reason ?? failed.failure?.reason)?.slice(0, 256),
+    exitCode: failed.result?.exitCode,
+    message: (failed.result?.message ?? failed.failure?.message)?.slice(0, MAX_FAILURE_MESSAGE_LENGTH),
+  });
+}
+
+function recentRuns(claims: readonly Claim[], previous: readonly RecentRun[]): RecentRun[] {
+  const settled = claims.filter(({ settled, outcome }) => settled && outcome !== 'active').map(runOf);
+  const known = new Set(settled.map(({ job }) => job));
+  return [...settled, ...previous.filter(({ job }) => !known.has(job))]
+    .toSorted((a, b) => completion(b) - completion(a) || (a.job < b.job ? -1 : 1))
+    .slice(0, MAX_RECENT_RUNS);
+}
+
+function runOf(claim: Claim): RecentRun {
+  return withoutUndefined({
+    job: claim.job.metadata.name,
+    messageId: claim.ledger?.messages[0]?.id,
+    attempt: claim.ledger?.attempt,
+    revision: claim.revision,
+    outcome: claim.outcome === 'succeeded' ? 'Succeeded' : 'Failed',
+    startTime: claim.startedAtMs === undefined ? undefined : iso(claim.startedAtMs),
+    completionTime: claim.finishedAtMs === undefined ? undefined : iso(claim.finishedAtMs),
+    reason: claim.result?.reason.slice(0, 256),
+  });
+}
+
+function completion(run: RecentRun): number {
+  return Date.parse(run.completionTime ?? '') || 0;
+}
+
+function newestFirst(claims: readonly Claim[]): readonly Claim[] {
+  return claims.toSorted((a, b) => (b.finishedAtMs ?? 0) - (a.finishedAtMs ?? 0));
+}
+
+/** Kubernetes times have seconds. */
+function iso(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+function sameJson(a: object, b: object): boolean {
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].every((key) => a[key as keyof typeof a] === b[key as keyof typeof b]);
+}
+
+/** Drops absent fields, so that two equal statuses are equal JSON. */
+function withoutUndefined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

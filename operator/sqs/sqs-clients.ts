@@ -1,0 +1,66 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { endpointFor, type QueueHostSettings } from './queue-hosts.ts';
+
+/**
+ * What a request is for. Each purpose has its own client with its own sockets, retry budget and timeouts, so that
+ * hundreds of waiting long polls can never delay a renewal or a delete.
+ */
+export type Purpose = 'poll' | 'settle' | 'renew';
+
+/** SQS waits at most 20 s in a long poll; the rest is for the network. A half-open connection dies after this. */
+const POLL_TIMEOUT_MS = 30_000;
+const CALL_TIMEOUT_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 4_000;
+
+/** Sockets per host; more than the SDK's 50, because every polled queue pins one. */
+const MAX_SOCKETS: Readonly<Record<Purpose, number>> = { poll: 4_096, settle: 256, renew: 64 };
+
+/** Clients by purpose, region and endpoint; made when first needed. */
+export class SqsClients {
+  readonly #settings: QueueHostSettings;
+  readonly #clients = new Map<string, SQSClient>();
+
+  constructor(settings: QueueHostSettings) {
+    this.#settings = settings;
+  }
+
+  /** The client for a queue. Throws `HostNotAllowed` or `InvalidQueueUrl` without contacting anything. */
+  clientFor(url: string, purpose: Purpose): SQSClient {
+    const { region, endpoint } = endpointFor(url, this.#settings);
+    const key = [purpose, region, endpoint ?? ''].join(' ');
+    const known = this.#clients.get(key);
+    if (known) return known;
+    const client = new SQSClient({
+      region,
+      ...(endpoint !== undefined && { endpoint }),
+      // Otherwise the SDK sends the signed request to whatever host the URL names.
+      useQueueUrlAsEndpoint: false,
+      userAgentAppId: 'batchqueue',
+      // Polls have a loop with its own backoff around them; retrying inside would hide a dead queue from it.
+      maxAttempts: purpose === 'poll' ? 1 : 3,
+      requestHandler: requestHandler(purpose),
+    });
+    this.#clients.set(key, client);
+    return client;
+  }
+
+  /** Closes every connection; only after the loops have ended. */
+  destroy(): void {
+    for (const client of this.#clients.values()) client.destroy();
+    this.#clients.clear();
+  }
+}
+
+function requestHandler(purpose: Purpose): NodeHttpHandler {
+  const sockets = { keepAlive: true, maxSockets: MAX_SOCKETS[purpose] };
+  return new NodeHttpHandler({
+    connectionTimeout: CONNECT_TIMEOUT_MS,
+    requestTimeout: purpose === 'poll' ? POLL_TIMEOUT_MS : CALL_TIMEOUT_MS,
+    throwOnRequestTimeout: true,
+    httpAgent: new HttpAgent(sockets),
+    httpsAgent: new HttpsAgent(sockets),
+  });
+}

@@ -1,0 +1,207 @@
+import {
+  ChangeMessageVisibilityBatchCommand,
+  DeleteMessageBatchCommand,
+  GetQueueAttributesCommand,
+  ReceiveMessageCommand,
+  type Message as SdkMessage,
+  type SQSClient,
+} from '@aws-sdk/client-sqs';
+import type { Message, MessageAttribute, QueueAttributes, QueueRef } from '../plan/types.ts';
+import type { Clock } from '../ports.ts';
+import type { EntryResult, MessageQueue, ReceiptEntry, ReceiveOptions } from '../world.ts';
+import type { Purpose, SqsClients } from './sqs-clients.ts';
+import { sqsEntryError, sqsError } from './sqs-errors.ts';
+
+/** SQS allows ten entries per batch request. */
+const MAX_BATCH = 10;
+
+/** SQS through the AWS SDK: the only file that calls it. */
+export class SqsMessageQueue implements MessageQueue {
+  readonly #clients: SqsClients;
+  readonly #clock: Clock;
+
+  constructor(clients: SqsClients, clock: Clock) {
+    this.#clients = clients;
+    this.#clock = clock;
+  }
+
+  assertAllowed(url: string): void {
+    this.#clients.clientFor(url, 'poll');
+  }
+
+  async receive(queue: QueueRef, options: ReceiveOptions): Promise<readonly Message[]> {
+    const command = new ReceiveMessageCommand({
+      QueueUrl: queue.url,
+      MaxNumberOfMessages: options.max,
+      VisibilityTimeout: options.visibilityTimeoutSeconds,
+      WaitTimeSeconds: options.waitSeconds,
+      MessageSystemAttributeNames: ['All'],
+      MessageAttributeNames: ['All'],
+    });
+    const receivedAtMs = this.#clock.now();
+    const answer = await this.#call('ReceiveMessage', queue.url, 'poll', (client) => client.send(command));
+    return (answer.Messages ?? []).map((message) =>
+      messageFrom(message, {
+        queue,
+        receivedAtMs,
+        visibilityTimeoutSeconds: options.visibilityTimeoutSeconds,
+      }),
+    );
+  }
+
+  changeVisibility(queue: QueueRef, entries: readonly ReceiptEntry[], seconds: number) {
+    return this.#changeVisibility(queue, entries, seconds, 'settle');
+  }
+
+  renew(queue: QueueRef, entries: readonly ReceiptEntry[], seconds: number) {
+    return this.#changeVisibility(queue, entries, seconds, 'renew');
+  }
+
+  delete(queue: QueueRef, entries: readonly ReceiptEntry[]): Promise<readonly EntryResult[]> {
+    return inBatches(entries, async (batch) => {
+      const command = new DeleteMessageBatchCommand({ QueueUrl: queue.url, Entries: batch.map(batchEntry) });
+      const answer = await this.#call('DeleteMessage', queue.url, 'settle', (client) => client.send(command));
+      return entryResults('DeleteMessage', batch, answer.Failed);
+    });
+  }
+
+  async describe(url: string): Promise<QueueAttributes> {
+    const attributes = await this.#attributes(url);
+    const redrive = parseRedrivePolicy(attributes['RedrivePolicy']);
+    return {
+      arn: attributes['QueueArn'] ?? '',
+      visible: Number(attributes['ApproximateNumberOfMessages'] ?? 0),
+      inFlight: Number(attributes['ApproximateNumberOfMessagesNotVisible'] ?? 0),
+      delayed: Number(attributes['ApproximateNumberOfMessagesDelayed'] ?? 0),
+      deadLetterArn: redrive.arn,
+      maxReceiveCount: redrive.maxReceiveCount,
+    };
+  }
+
+  async countDeadLetters(url: string, deadLetterArn: string): Promise<number | undefined> {
+    // A dead-letter queue is in the account and region of its source, so its URL differs in the name only.
+    const name = deadLetterArn.split(':').at(-1) ?? '';
+    const attributes = await this.#attributes(url.replace(/[^/]+$/, name));
+    const visible = attributes['ApproximateNumberOfMessages'];
+    return visible === undefined ? undefined : Number(visible);
+  }
+
+  async #attributes(url: string): Promise<Record<string, string>> {
+    const command = new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['All'] });
+    const answer = await this.#call('GetQueueAttributes', url, 'settle', (client) => client.send(command));
+    return answer.Attributes ?? {};
+  }
+
+  #changeVisibility(queue: QueueRef, entries: readonly ReceiptEntry[], seconds: number, purpose: Purpose) {
+    return inBatches(entries, async (batch) => {
+      const command = new ChangeMessageVisibilityBatchCommand({
+        QueueUrl: queue.url,
+        Entries: batch.map((entry, index) => ({ ...batchEntry(entry, index), VisibilityTimeout: seconds })),
+      });
+      const answer = await this.#call('ChangeMessageVisibility', queue.url, purpose, (client) =>
+        client.send(command),
+      );
+      return entryResults('ChangeMessageVisibility', batch, answer.Failed);
+    });
+  }
+
+  async #call<T>(
+    operation: string,
+    url: string,
+    purpose: Purpose,
+    send: (client: SQSClient) => Promise<T>,
+  ): Promise<T> {
+    const client = this.#clients.clientFor(url, purpose);
+    try {
+      return await send(client);
+    } catch (error) {
+      throw sqsError(operation, error);
+    }
+  }
+}
+
+/** Runs the batches at the same time. A batch that fails as a whole fails each of its entries, and no other batch. */
+async function inBatches(
+  entries: readonly ReceiptEntry[],
+  send: (batch: readonly ReceiptEntry[]) => Promise<readonly EntryResult[]>,
+): Promise<readonly EntryResult[]> {
+  const batches: ReceiptEntry[][] = [];
+  for (let start = 0; start < entries.length; start += MAX_BATCH)
+    batches.push(entries.slice(start, start + MAX_BATCH));
+  const results = await Promise.all(
+    batches.map((batch) =>
+      send(batch).catch((error: unknown) =>
+        batch.map(({ id }) => ({ id, error: sqsError('batch request', error) })),
+      ),
+    ),
+  );
+  return results.flat();
+}
+
+/** Message ids may hold characters that entry ids may not, so entries are numbered. */
+function batchEntry(entry: ReceiptEntry, index: number): { Id: string; ReceiptHandle: string } {
+  return { Id: String(index), ReceiptHandle: entry.receiptHandle };
+}
+
+interface FailedEntry {
+  readonly Id?: string | undefined;
+  readonly Code?: string | undefined;
+  readonly Message?: string | undefined;
+}
+
+function entryResults(
+  operation: string,
+  batch: readonly ReceiptEntry[],
+  failed: readonly FailedEntry[] | undefined,
+): readonly EntryResult[] {
+  return batch.map(({ id }, index) => {
+    const failure = failed?.find((entry) => entry.Id === String(index));
+    return { id, error: failure && sqsEntryError(operation, failure.Code, failure.Message) };
+  });
+}
+
+type Receive = Pick<Message, 'queue' | 'receivedAtMs' | 'visibilityTimeoutSeconds'>;
+
+function messageFrom(message: SdkMessage, receive: Receive): Message {
+  const attributes: Record<string, string> = { ...message.Attributes };
+  return {
+    ...receive,
+    id: message.MessageId ?? '',
+    body: message.Body ?? '',
+    receiptHandle: message.ReceiptHandle ?? '',
+    receiveCount: Number(attributes['ApproximateReceiveCount'] ?? 1),
+    sentAtMs: Number(attributes['SentTimestamp'] ?? receive.receivedAtMs),
+    attributes,
+    messageAttributes: messageAttributesFrom(message.MessageAttributes ?? {}),
+  };
+}
+
+function messageAttributesFrom(
+  attributes: NonNullable<SdkMessage['MessageAttributes']>,
+): Record<string, MessageAttribute> {
+  return Object.fromEntries(
+    Object.entries(attributes).map(([name, { DataType, StringValue, BinaryValue }]) => [
+      name,
+      {
+        dataType: DataType ?? 'String',
+        ...(StringValue !== undefined && { stringValue: StringValue }),
+        ...(BinaryValue !== undefined && { binaryValue: Buffer.from(BinaryValue).toString('base64') }),
+      },
+    ]),
+  );
+}
+
+/** The policy is JSON in an attribute; one that cannot be read is as good as none. */
+function parseRedrivePolicy(text: string | undefined): {
+  arn: string | undefined;
+  maxReceiveCount: number | undefined;
+} {
+  try {
+    const policy = JSON.parse(text ?? '{}') as { deadLetterTargetArn?: unknown; maxReceiveCount?: unknown };
+    const arn = typeof policy.deadLetterTargetArn === 'string' ? policy.deadLetterTargetArn : undefined;
+    const maxReceiveCount = Number(policy.maxReceiveCount);
+    return { arn, maxReceiveCount: Number.isInteger(maxReceiveCount) ? maxReceiveCount : undefined };
+  } catch {
+    return { arn: undefined, maxReceiveCount: undefined };
+  }
+}
