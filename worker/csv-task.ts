@@ -1,15 +1,14 @@
 /**
  * One task from beginning to end:
  *
- *   input ──blocks──► CsvRows (parse, check, transform) ──batches──► csv-stringify ──blocks──► temporary file ──► published
+ *   input ──blocks──► CsvStage (parse, check, transform, format) ──blocks──► temporary file ──► published
  *
- * Memory does not grow with the file. The output has LF line ends and quotes only where they are needed.
+ * Memory does not grow with the file.
  */
 import { type FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { stringify } from 'csv-stringify/sync';
 import { BadRowAt } from './bad-row.ts';
-import { CsvRows, ROW_ENCODING } from './csv-rows.ts';
+import { CsvStage } from './csv-stage.ts';
 import { messageOf, WorkerError } from './errors.ts';
 import { asWorkerError } from './exit-codes.ts';
 import { factorsFrom } from './factors.ts';
@@ -62,13 +61,11 @@ async function transform(task: CsvTask, files: Files, signal: AbortSignal): Prom
   const { input, totals } = files;
   try {
     const start = await bytesOfBom(input);
-    const rows = new CsvRows(processedValues(factorsFrom(task.seed)), start);
-    totals.bytesIn = start;
+    const stage = new CsvStage(processedValues(factorsFrom(task.seed)), start);
     await pipeline(
       blocksOf(input, start, totals),
-      rows,
-      (batches: AsyncIterable<string[][]>) => csvBlocks(batches, totals),
-      (blocks: AsyncIterable<Buffer>) => writeAll(blocks, files.output),
+      stage,
+      (blocks: AsyncIterable<Buffer>) => writeBlocks(blocks, { stage, output: files.output, totals }),
       { signal },
     );
   } catch (error) {
@@ -92,22 +89,17 @@ async function* blocksOf(file: FileHandle, start: number, totals: Totals): Async
   }
 }
 
-/** Batches of rows as blocks of CSV; the header is the first row of all and counts as none. */
-async function* csvBlocks(batches: AsyncIterable<string[][]>, totals: Totals): AsyncGenerator<Buffer> {
-  let rowCount = -1;
-  for await (const batch of batches) {
-    const block = Buffer.from(stringify(batch), ROW_ENCODING);
-    rowCount += batch.length;
-    totals.rowsIn = rowCount;
-    totals.rowsOut = rowCount;
+async function writeBlocks(
+  blocks: AsyncIterable<Buffer>,
+  { stage, output, totals }: Omit<Files, 'input'> & { readonly stage: CsvStage },
+): Promise<void> {
+  for await (const block of blocks) {
+    // Goes on at the current position and, unlike write(), never stops half-way.
+    await output.writeFile(block);
     totals.bytesOut += block.length;
-    yield block;
+    totals.rowsIn = stage.rowCount;
+    totals.rowsOut = stage.rowCount;
   }
-}
-
-async function writeAll(blocks: AsyncIterable<Buffer>, file: FileHandle): Promise<void> {
-  // writeFile() on an open file goes on at the current position and, unlike write(), never stops half-way.
-  for await (const block of blocks) await file.writeFile(block);
 }
 
 async function bytesOfBom(file: FileHandle): Promise<number> {
