@@ -1,14 +1,11 @@
 import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT } from '../api/names.ts';
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
-import { LEASE_MARGIN_MS } from '../plan/lease.ts';
+import { CREATE_TIMEOUT_MS, outlivesCreate } from '../plan/lease.ts';
 import { formatLedger, parseLedger } from '../plan/ledger.ts';
 import type { Action, InboxMessage } from '../plan/types.ts';
 import type { KubeObject } from '../ports.ts';
 import { JOBS } from '../world.ts';
 import { assertSettled, type Subject, tell, type World } from './interpreter.ts';
-
-/** A create that has not been answered after this is given up and read back, in milliseconds. */
-const CREATE_TIMEOUT_MS = 4_000;
 
 type Claim = Extract<Action, { kind: 'claim' }>;
 type Adopt = Extract<Action, { kind: 'adopt' }>;
@@ -19,8 +16,7 @@ type Adopt = Extract<Action, { kind: 'adopt' }>;
  */
 export async function claim({ message, job }: Claim, subject: Subject, world: World): Promise<void> {
   const { session } = subject;
-  const trustedUntilMs = world.heartbeat.trustedUntil(message.queue, message.id);
-  if (trustedUntilMs < world.clock.now() + CREATE_TIMEOUT_MS + LEASE_MARGIN_MS) {
+  if (!outlivesCreate(world.heartbeat.trustedUntil(message.queue, message.id), world.clock.now())) {
     throw new OperatorError({
       code: 'LeaseTooShort',
       verdict: 'retry',

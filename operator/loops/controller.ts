@@ -36,6 +36,7 @@ export class Controller {
         clock: world.clock,
         log: world.log,
         onLost: (key) => this.#queue.add(key),
+        onRestored: (key) => this.#queue.add(key),
       }),
     };
     this.#queue = new WorkQueue({

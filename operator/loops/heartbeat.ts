@@ -1,5 +1,5 @@
 import { messageOf } from '../errors.ts';
-import { dueAt, renewalSeconds, trustedUntil } from '../plan/lease.ts';
+import { dueAt, outlivesCreate, renewalSeconds, trustedUntil } from '../plan/lease.ts';
 import type { Lease, QueueRef } from '../plan/types.ts';
 import type { Clock, Log } from '../ports.ts';
 import type { EntryResult, MessageQueue } from '../world.ts';
@@ -13,6 +13,8 @@ export interface HeartbeatOptions {
   readonly log: Log;
   /** A lease ended although it was kept: the message will be delivered again and its Job adopts it. */
   readonly onLost: (key: string, messageId: string) => void;
+  /** A lease that had run out, or nearly so, is good again: what waited for it may go on. */
+  readonly onRestored: (key: string) => void;
 }
 
 interface Kept {
@@ -144,8 +146,10 @@ export class Heartbeat {
       kept.renewal = undefined;
       const error = results?.[index]?.error;
       if (results && !error) {
+        const wasShort = !outlivesCreate(kept.trustedUntilMs, startedAtMs);
         kept.trustedUntilMs = trustedUntil(startedAtMs, group.seconds);
         kept.dueAtMs = dueAt(startedAtMs, group.seconds);
+        if (wasShort) this.#options.onRestored(kept.key);
       } else if (error?.verdict === 'lost') this.#lose(kept);
       else kept.dueAtMs = this.#options.clock.now() + RETRY_MS;
     }
@@ -175,6 +179,7 @@ function groupForRenewal(due: readonly Kept[], nowMs: number): Iterable<RenewalG
     const seconds = renewalSeconds(kept.lease, nowMs);
     if (seconds === undefined) {
       kept.dueAtMs = Number.POSITIVE_INFINITY;
+      kept.trustedUntilMs = 0;
       continue;
     }
     const id = `${kept.lease.queue.url} ${seconds}`;

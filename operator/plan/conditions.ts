@@ -1,4 +1,5 @@
 import type { Condition } from '../api/batch-queue.ts';
+import { isoSeconds } from './iso-time.ts';
 import type { Snapshot } from './types.ts';
 
 /** What a condition says, before it is known since when. */
@@ -37,7 +38,7 @@ export function conditionsFrom(
     return {
       ...verdict,
       observedGeneration: generation,
-      lastTransitionTime: unchanged ? before.lastTransitionTime : new Date(nowMs).toISOString(),
+      lastTransitionTime: unchanged ? before.lastTransitionTime : isoSeconds(nowMs),
     };
   });
 }

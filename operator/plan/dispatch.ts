@@ -1,7 +1,7 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
 import { attemptOf } from './claim.ts';
 import { buildJob } from './job.ts';
-import { clampDelay } from './lease.ts';
+import { clampDelay, outlivesCreate } from './lease.ts';
 import { ledgerMessageFrom } from './ledger.ts';
 import { buildMessagesFile, fitsPodTemplate } from './messages-file.ts';
 import type { Action, Claim, InboxMessage, Ledger, Revision } from './types.ts';
@@ -27,7 +27,8 @@ export interface DispatchContext {
  * | settled, succeeded       | discard: it was delivered again after its delete         |
  * | settled, failed or ended | claim, attempt n + 1                                     |
  *
- * A message whose lease has ended is forgotten; SQS brings it back.
+ * A message whose lease is lost is forgotten; SQS brings it back. One whose lease is about to end waits for the
+ * heartbeat: a long poll may bring a message later than a short visibility timeout after it was asked for.
  */
 export function planDispatch(inbox: readonly InboxMessage[], context: DispatchContext): Action[] {
   const newest = newestClaims(context.claims);
@@ -51,12 +52,12 @@ function dispatchOne(
   claim: Claim | undefined,
   context: DispatchContext,
 ): Action | undefined {
-  if (message.trustedUntilMs <= context.nowMs) return { kind: 'forget', message };
+  if (message.trustedUntilMs === 0) return { kind: 'forget', message };
   if (claim?.ledger && !claim.settled) return meetUnsettled(message, claim, claim.ledger);
   if (claim?.outcome === 'succeeded') return { kind: 'discard', message };
   const { queue, revision } = context;
   if (!queue) return { kind: 'release', message, delaySeconds: 0, reason: 'BatchQueueGone' };
-  if (!revision) return undefined;
+  if (!revision || !outlivesCreate(message.trustedUntilMs, context.nowMs)) return undefined;
   const attempt = claim ? attemptOf(claim) + 1 : Math.max(1, message.receiveCount);
   if (!fitsPodTemplate(buildMessagesFile([message], attempt))) return tooLarge(message, queue, context.nowMs);
   return { kind: 'claim', message, job: buildJob({ queue, revision, message, attempt }) };

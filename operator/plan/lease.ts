@@ -9,6 +9,9 @@ import type { Lease } from './types.ts';
 /** What may pass between our clock and SQS's before we stop trusting a lease, in milliseconds. */
 export const LEASE_MARGIN_MS = 1_000;
 
+/** A create of a Job that has not been answered after this is given up and read back, in milliseconds. */
+export const CREATE_TIMEOUT_MS = 4_000;
+
 /** Renewed every third of its timeout: two renewals may fail before the lease lapses. */
 const RENEWALS_PER_TIMEOUT = 3;
 
@@ -18,6 +21,14 @@ const CEILING_MARGIN_SECONDS = 10;
 /** A lease is trusted from when its request *started*, because SQS may have counted from then. */
 export function trustedUntil(requestStartedAtMs: number, timeoutSeconds: number): number {
   return requestStartedAtMs + timeoutSeconds * 1000 - LEASE_MARGIN_MS;
+}
+
+/**
+ * True when nobody else can receive the message before a Job created now is in place. Without this an operator that
+ * was asleep could start a message that another one has started under a later attempt.
+ */
+export function outlivesCreate(trustedUntilMs: number, nowMs: number): boolean {
+  return trustedUntilMs > nowMs + CREATE_TIMEOUT_MS;
 }
 
 /** When a lease that was taken or renewed at `requestStartedAtMs` is due again, in epoch ms. */

@@ -8,6 +8,7 @@ import {
 } from '../api/status.ts';
 import { isActive } from './claim.ts';
 import { conditionsFrom, planConditions } from './conditions.ts';
+import { isoSeconds } from './iso-time.ts';
 import { contractContainer } from './job.ts';
 import type { Claim, Revision, Snapshot } from './types.ts';
 
@@ -66,7 +67,7 @@ function queueStatus({ observation }: Snapshot, previous: QueueStatus | undefine
   // The time moves only together with a figure: an idle queue writes nothing.
   const { observedTime, ...before } = previous ?? {};
   const same = observedTime !== undefined && sameJson(figures, before);
-  return { ...figures, observedTime: same ? observedTime : iso(observation.observedAtMs) };
+  return { ...figures, observedTime: same ? observedTime : isoSeconds(observation.observedAtMs) };
 }
 
 function jobsStatus(claims: readonly Claim[]): NonNullable<BatchQueueStatus['jobs']> {
@@ -79,7 +80,7 @@ function jobsStatus(claims: readonly Claim[]): NonNullable<BatchQueueStatus['job
     active: active.length,
     pending: active.length - running,
     running,
-    oldestMessageTime: sent.length > 0 ? iso(Math.min(...sent)) : undefined,
+    oldestMessageTime: sent.length > 0 ? isoSeconds(Math.min(...sent)) : undefined,
   });
 }
 
@@ -88,7 +89,7 @@ function lastSuccessTime(claims: readonly Claim[], previous: string | undefined)
     .filter(({ outcome, settled }) => outcome === 'succeeded' && settled)
     .map(({ finishedAtMs }) => finishedAtMs ?? 0);
   const newest = Math.max(...times, Date.parse(previous ?? '') || 0);
-  return newest > 0 ? iso(newest) : undefined;
+  return newest > 0 ? isoSeconds(newest) : undefined;
 }
 
 function lastFailure(claims: readonly Claim[], previous: LastFailure | undefined): LastFailure | undefined {
@@ -96,7 +97,7 @@ function lastFailure(claims: readonly Claim[], previous: LastFailure | undefined
   if (!failed || (failed.finishedAtMs ?? 0) < (Date.parse(previous?.time ?? '') || 0)) return previous;
   const messages = failed.ledger?.messages ?? [];
   return withoutUndefined({
-    time: iso(failed.finishedAtMs ?? 0),
+    time: isoSeconds(failed.finishedAtMs ?? 0),
     job: failed.job.metadata.name,
     messageIds: messages.slice(0, MAX_FAILURE_MESSAGE_IDS).map(({ id }) => id),
     messageCount: messages.length,
@@ -121,8 +122,8 @@ function runOf(claim: Claim): RecentRun {
     attempt: claim.ledger?.attempt,
     revision: claim.revision,
     outcome: claim.outcome === 'succeeded' ? 'Succeeded' : 'Failed',
-    startTime: claim.startedAtMs === undefined ? undefined : iso(claim.startedAtMs),
-    completionTime: claim.finishedAtMs === undefined ? undefined : iso(claim.finishedAtMs),
+    startTime: claim.startedAtMs === undefined ? undefined : isoSeconds(claim.startedAtMs),
+    completionTime: claim.finishedAtMs === undefined ? undefined : isoSeconds(claim.finishedAtMs),
     reason: claim.result?.reason.slice(0, 256),
   });
 }
@@ -133,11 +134,6 @@ function completion(run: RecentRun): number {
 
 function newestFirst(claims: readonly Claim[]): readonly Claim[] {
   return claims.toSorted((a, b) => (b.finishedAtMs ?? 0) - (a.finishedAtMs ?? 0));
-}
-
-/** Kubernetes times have seconds. */
-function iso(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
 function sameJson(a: object, b: object): boolean {

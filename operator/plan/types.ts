@@ -41,7 +41,7 @@ export interface Message {
 
 /** A received message that has no Job yet. */
 export interface InboxMessage extends Message {
-  /** Until when (epoch ms) nobody else can receive it; 0 once the lease is lost. */
+  /** Until when (epoch ms) nobody else can receive it; in the past while a renewal is due; 0 once the lease is lost. */
   readonly trustedUntilMs: number;
 }
 
