@@ -119,6 +119,7 @@ export function loadConfig(
     return [name, parsed.data];
   });
   if (problems.length > 0) return { ok: false, problems };
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- SETTINGS has a schema for every field of the type
   return { ok: true, config: Object.freeze(Object.fromEntries(entries)) as OperatorConfig };
 }
 

@@ -14,3 +14,14 @@ export function isJsonObject(value: unknown): value is JsonObject {
 export function fieldOf(value: unknown, field: string): unknown {
   return isJsonObject(value) && Object.hasOwn(value, field) ? value[field] : undefined;
 }
+
+/**
+ * A copy in which no object has a field that is null, at any depth. In Kubernetes a null field is an unset one: the API
+ * server drops it before it applies defaults. Elements of lists stay as they are.
+ */
+export function withoutNullFields(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNullFields);
+  if (!isJsonObject(value)) return value;
+  const set = Object.entries(value).filter(([, field]) => field !== null);
+  return Object.fromEntries(set.map(([name, field]) => [name, withoutNullFields(field)]));
+}

@@ -1,6 +1,6 @@
 /**
- * Queue URLs. Parsing is by pattern, never by `new URL()`: that would rewrite hosts (`2130706433` becomes `127.0.0.1`),
- * and the host decides whether a queue may be contacted at all.
+ * Queue URLs. The host decides whether a queue may be contacted at all, so it must mean the same to everybody who reads it:
+ * the pattern leaves out what URL parsers rewrite (`https://2130706433/` is `https://127.0.0.1/` to them).
  */
 
 /** A queue URL taken apart. */
@@ -76,7 +76,11 @@ const PARTITIONS: readonly Partition[] = [
 /** us-east-1's first name, from before SQS had regions; the only host that does not name its region. */
 const LEGACY_GLOBAL_HOST = 'queue.amazonaws.com';
 
-const HOST_LABEL = '[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
+const LABEL = '[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
+/** Does not start with a digit: URL parsers read a host whose last label is a number as an IPv4 address. */
+const LAST_LABEL = '[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
+const OCTET = '(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';
+const HOST = `((${LABEL}[.])*${LAST_LABEL}|(${OCTET}[.]){3}${OCTET})`;
 const PORT = '([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])';
 const QUEUE_NAME = '([A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}[.]fifo)';
 
@@ -84,7 +88,7 @@ const QUEUE_NAME = '([A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}[.]fifo)';
  * What a queue URL looks like, in the dialect that JavaScript and RE2 (CEL in the CRD) share. No user, query, fragment
  * or trailing slash. Names are as SQS allows them: 80 characters, `.fifo` included.
  */
-export const QUEUE_URL_PATTERN = `^https?://${HOST_LABEL}([.]${HOST_LABEL})*(:${PORT})?/[0-9]{12}/${QUEUE_NAME}$`;
+export const QUEUE_URL_PATTERN = `^https?://${HOST}(:${PORT})?/[0-9]{12}/${QUEUE_NAME}$`;
 
 const WELL_FORMED = new RegExp(QUEUE_URL_PATTERN);
 

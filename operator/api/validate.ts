@@ -8,7 +8,7 @@ import type { ObjectMeta } from '../ports.ts';
 import { type BatchQueue, type BatchQueueSpec, batchQueueSpecSchema } from './batch-queue.ts';
 import { type FieldProblem, problemFromIssue } from './field-problem.ts';
 import { isJobTemplate } from './job-template.ts';
-import { fieldOf, isJsonObject, type JsonObject } from './json.ts';
+import { fieldOf, isJsonObject, type JsonObject, withoutNullFields } from './json.ts';
 import { RULES } from './rules.ts';
 import { batchQueueStatusSchema } from './status.ts';
 
@@ -18,12 +18,14 @@ export type ParsedBatchQueue =
 
 /**
  * Checks everything and reports all problems at once, or gives the BatchQueue with every default applied. Never throws.
- * Fields that this version does not know are left out, except in `jobTemplate`, which is passed on untouched. A status that
+ * Fields that this version does not know are left out, except in `jobTemplate`, which is passed on as it is. Fields that are
+ * null count as not set. A status that
  * cannot be read is left out: it can be recomputed.
  */
 export function parseBatchQueue(object: unknown): ParsedBatchQueue {
   if (!isJsonObject(object)) return { ok: false, problems: [{ path: '', message: 'must be an object' }] };
-  const { metadata, spec, status } = object;
+  const { metadata, status } = object;
+  const spec = withoutNullFields(object['spec']);
   const parsed = batchQueueSpecSchema.safeParse(spec);
   const effective = parsed.success ? parsed.data : withReadableFields(spec);
   const problems = [

@@ -44,10 +44,10 @@ export class QueueSession {
 
   /** The inbox with what the heartbeat knows of its leases. */
   inbox(): readonly InboxMessage[] {
-    return this.intake.inbox().map((message) => ({
-      ...message,
-      trustedUntilMs: this.#heartbeat.trustedUntil(message.queue, message.id),
-    }));
+    return this.intake.inbox().map((message) => {
+      const trustedUntilMs = this.#heartbeat.trustedUntil(message.queue, message.id);
+      return Object.assign({ trustedUntilMs }, message);
+    });
   }
 
   /** Keeps the leases of these Jobs and of the inbox, and no others of this queue. */

@@ -3,7 +3,6 @@ import type { BatchQueueStatus } from '../api/batch-queue.ts';
 import { parseBatchQueue } from '../api/validate.ts';
 import { messageOf } from '../errors.ts';
 import { claimFrom, isClaim, needsPods } from '../plan/claim.ts';
-import { contractContainer } from '../plan/job.ts';
 import { planQueue } from '../plan/queue-plan.ts';
 import { currentRevision, revisionFrom } from '../plan/revision.ts';
 import type { Action, Claim, PodsOfJob, Revision, Snapshot } from '../plan/types.ts';
@@ -114,8 +113,7 @@ async function observePods(
   const observed = await Promise.all(
     claims.filter(needsPods).map(async ({ job }): Promise<[string, PodsOfJob]> => {
       const { items } = await world.kube.list(PODS, podsOf(namespace, job.metadata.uid ?? ''));
-      const template = job['spec'] as Parameters<typeof contractContainer>[0]['spec'];
-      return [job.metadata.name, podsOfJobFrom(items, contractContainer({ spec: template }).name)];
+      return [job.metadata.name, podsOfJobFrom(items)];
     }),
   );
   return new Map(observed);
@@ -160,7 +158,7 @@ async function writeStatus(
 }
 
 function statusOf(object: KubeObject | undefined): BatchQueueStatus {
-  return (object?.['status'] ?? {}) as BatchQueueStatus;
+  return object?.['status'] ?? {};
 }
 
 function soonest(...delays: readonly (number | undefined)[]): TurnResult {

@@ -1,6 +1,8 @@
+import { z } from 'zod';
 import { ANNOTATION_RESULT, LABEL_REVISION } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
 import { hasSettlementFinalizer, parseLedger } from './ledger.ts';
+import { readJson } from './read-json.ts';
 import type { Claim, Outcome, WorkerResult } from './types.ts';
 
 /**
@@ -15,24 +17,24 @@ import type { Claim, Outcome, WorkerResult } from './types.ts';
  * "Settled" is the absence of the finalizer, so every arrow survives a crash: what was not recorded is done again.
  */
 export function claimFrom(job: KubeObject): Claim {
-  const conditions = conditionsOf(job);
-  const failed = conditions.find((condition) => condition.type === 'Failed');
+  const { metadata } = job;
   const status = statusOf(job);
-  const outcome = outcomeOf(conditions);
-  const deleting = job.metadata.deletionTimestamp !== undefined;
+  const outcome = outcomeOf(status);
+  const failed = trueCondition(status, 'Failed');
+  const deleting = metadata.deletionTimestamp !== undefined;
   return {
     job,
     ledger: parseLedger(job),
-    revision: Number(job.metadata.labels?.[LABEL_REVISION] ?? 0),
+    revision: Number(metadata.labels?.[LABEL_REVISION] ?? 0),
     outcome,
     // A Job that may still run owes its settlement even if somebody took the finalizer from it.
     settled: !hasSettlementFinalizer(job) && (outcome !== 'active' || deleting),
     deleting,
-    running: (status.ready ?? 0) > 0,
-    startedAtMs: instant(status.startTime ?? job.metadata.creationTimestamp ?? undefined),
-    finishedAtMs: instant(status.completionTime ?? failed?.lastTransitionTime),
-    failure: failed && { reason: failed.reason ?? 'Failed', message: failed.message ?? '' },
-    result: parseResult(job),
+    running: status.ready > 0,
+    startedAtMs: instant(status.startTime) ?? instant(metadata.creationTimestamp),
+    finishedAtMs: instant(status.completionTime) ?? instant(failed?.lastTransitionTime),
+    failure: failed && { reason: failed.reason, message: failed.message },
+    result: readJson(metadata.annotations?.[ANNOTATION_RESULT], resultSchema),
   };
 }
 
@@ -60,48 +62,44 @@ export function attemptOf(claim: Claim): number {
   return claim.ledger?.attempt ?? 0;
 }
 
-interface JobCondition {
-  readonly type: string;
-  readonly reason?: string;
-  readonly message?: string;
-  readonly lastTransitionTime?: string;
-}
+const conditionSchema = z.object({
+  type: z.string(),
+  status: z.string(),
+  reason: z.string().default(''),
+  message: z.string().default(''),
+  lastTransitionTime: z.string().optional(),
+});
 
-interface JobStatus {
-  readonly ready?: number;
-  readonly startTime?: string;
-  readonly completionTime?: string;
-  readonly conditions?: readonly (JobCondition & { readonly status: string })[];
-}
+const statusSchema = z.object({
+  ready: z.number().default(0),
+  startTime: z.string().optional(),
+  completionTime: z.string().optional(),
+  conditions: z.array(conditionSchema).default([]),
+});
+
+type JobStatus = z.output<typeof statusSchema>;
+
+const resultSchema: z.ZodType<WorkerResult> = z.object({
+  exitCode: z.number().optional(),
+  reason: z.string(),
+  message: z.string(),
+});
 
 function statusOf(job: KubeObject): JobStatus {
-  return (job['status'] ?? {}) as JobStatus;
+  return statusSchema.catch(statusSchema.parse({})).parse(job['status'] ?? {});
 }
 
-/** Only conditions that are true: a condition that stands there as False says nothing. */
-function conditionsOf(job: KubeObject): readonly JobCondition[] {
-  return (statusOf(job).conditions ?? []).filter((condition) => condition.status === 'True');
+/** A condition counts only while it is true: one that stands there as False says nothing. */
+function trueCondition({ conditions }: JobStatus, type: string) {
+  return conditions.find((condition) => condition.type === type && condition.status === 'True');
 }
 
-function outcomeOf(conditions: readonly JobCondition[]): Outcome {
-  if (conditions.some((condition) => condition.type === 'Complete')) return 'succeeded';
-  return conditions.some((condition) => condition.type === 'Failed') ? 'failed' : 'active';
+function outcomeOf(status: JobStatus): Outcome {
+  if (trueCondition(status, 'Complete')) return 'succeeded';
+  return trueCondition(status, 'Failed') ? 'failed' : 'active';
 }
 
-function instant(text: string | undefined): number | undefined {
-  const parsed = text === undefined ? Number.NaN : Date.parse(text);
+function instant(text: string | null | undefined): number | undefined {
+  const parsed = Date.parse(text ?? '');
   return Number.isNaN(parsed) ? undefined : parsed;
-}
-
-function parseResult(job: KubeObject): WorkerResult | undefined {
-  const text = job.metadata.annotations?.[ANNOTATION_RESULT];
-  if (text === undefined) return undefined;
-  try {
-    const value = JSON.parse(text) as Partial<WorkerResult> | null;
-    if (typeof value?.reason !== 'string' || typeof value.message !== 'string') return undefined;
-    const exitCode = typeof value.exitCode === 'number' ? value.exitCode : undefined;
-    return { exitCode, reason: value.reason, message: value.message };
-  } catch {
-    return undefined;
-  }
 }

@@ -50,10 +50,13 @@ export function buildJob(ingredients: JobIngredients): KubeObject {
   };
 }
 
+/** The annotation by which a pod names the container that `kubectl logs` shows. */
+export const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
+
 /** The container whose exit code speaks for the Job: the one `kubectl logs` shows, else the first. */
 export function contractContainer(template: JobTemplate): Container {
   const pod = template.spec.template;
-  const named = pod.metadata?.annotations?.['kubectl.kubernetes.io/default-container'];
+  const named = pod.metadata?.annotations?.[DEFAULT_CONTAINER];
   const container =
     pod.spec.containers.find((candidate) => candidate.name === named) ?? pod.spec.containers[0];
   if (!container) throw new Error('a job template without containers passed validation');
@@ -88,7 +91,7 @@ function labelsOf({ queue, revision, message, attempt }: JobIngredients): Record
   };
 }
 
-function annotationsOf({ queue, revision, message, attempt }: JobIngredients): Record<string, string> {
+function annotationsOf({ revision, message, attempt }: JobIngredients): Record<string, string> {
   return {
     [LABEL_REVISION]: String(revision.number),
     [ANNOTATION_IMAGE]: contractContainer(revision.template.jobTemplate).image ?? '',

@@ -22,17 +22,25 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   const usable = snapshot.templateCheck.kind === 'valid' ? current : undefined;
   return {
     actions: [
-      ...(live ? planRevisions(live, snapshot.revisions, claims) : []),
-      ...(live && current ? planTemplateCheck(live, current, snapshot) : []),
+      ...(live ? planForSpec(live, current, snapshot) : []),
       ...planDispatch(inbox, { nowMs, queue: live, revision: usable, claims }),
       ...planSettlement(claims, { nowMs, retry: live?.spec.retry, pods, inbox }),
-      ...(live ? planHistory(claims, live.spec) : []),
     ],
     intake: live && usable ? planIntake(live, snapshot) : undefined,
     leases: claims.flatMap((claim) => leasesOf(claim)),
     status: subject && planStatus(snapshot, subject, current),
     requeueAfterMs: nextLook(snapshot),
   };
+}
+
+/** What the spec asks for apart from messages: its revision, the check of it, and no more old Jobs than it wants. */
+function planForSpec(queue: BatchQueue, current: Revision | undefined, snapshot: Snapshot): Action[] {
+  const { revisions, claims } = snapshot;
+  return [
+    ...planRevisions(queue, revisions, claims),
+    ...(current ? planTemplateCheck(queue, current, snapshot) : []),
+    ...planHistory(claims, queue.spec),
+  ];
 }
 
 /** When to look again although nothing has happened, in milliseconds from now. */

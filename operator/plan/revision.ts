@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { BatchQueue } from '../api/batch-queue.ts';
+import { z } from 'zod';
+import { type BatchQueue, batchQueueSpecSchema } from '../api/batch-queue.ts';
 import { LABEL_QUEUE } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
 import { ownerReference } from './job.ts';
@@ -14,6 +15,19 @@ import type { Action, Claim, Revision, RevisionTemplate } from './types.ts';
 /** Raised when the hash function changes, so that a new operator does not take old hashes for other templates. */
 const HASH_VERSION = 1;
 const HASH_LENGTH = 10;
+
+/** Templates are kept as they came; only what is read of them is checked. */
+const storedSchema = z.object({
+  revision: z.int(),
+  data: z.object({
+    template: batchQueueSpecSchema.pick({
+      jobTemplate: true,
+      serviceAccountName: true,
+      storage: true,
+      imagePullSecret: true,
+    }),
+  }),
+});
 
 /** Everything of the spec that shapes a Job, and nothing else: editing `maxConcurrentJobs` makes no revision. */
 export function templateOf(queue: BatchQueue): RevisionTemplate {
@@ -36,10 +50,10 @@ export function hashTemplate(template: RevisionTemplate): string {
 
 /** Reads a ControllerRevision; undefined when it is not one of ours. */
 export function revisionFrom(object: KubeObject): Revision | undefined {
-  const template = (object['data'] as { template?: RevisionTemplate } | undefined)?.template;
-  const number = object['revision'];
-  if (!template?.jobTemplate || typeof number !== 'number') return undefined;
-  return { object, number, hash: hashTemplate(template), template };
+  const stored = storedSchema.safeParse(object);
+  if (!stored.success) return undefined;
+  const { revision: number, data } = stored.data;
+  return { object, number, hash: hashTemplate(data.template), template: data.template };
 }
 
 /** The revision that equals the spec and carries the highest number, if it exists already. */

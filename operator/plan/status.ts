@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { BatchQueueStatus } from '../api/batch-queue.ts';
 import {
   type LastFailure,
@@ -66,8 +67,8 @@ function queueStatus({ observation }: Snapshot, previous: QueueStatus | undefine
   });
   // The time moves only together with a figure: an idle queue writes nothing.
   const { observedTime, ...before } = previous ?? {};
-  const same = observedTime !== undefined && sameJson(figures, before);
-  return { ...figures, observedTime: same ? observedTime : isoSeconds(observation.observedAtMs) };
+  const moved = observedTime === undefined || !isDeepStrictEqual(figures, before);
+  return { ...figures, observedTime: moved ? isoSeconds(observation.observedAtMs) : observedTime };
 }
 
 function jobsStatus(claims: readonly Claim[]): NonNullable<BatchQueueStatus['jobs']> {
@@ -93,24 +94,31 @@ function lastSuccessTime(claims: readonly Claim[], previous: string | undefined)
 }
 
 function lastFailure(claims: readonly Claim[], previous: LastFailure | undefined): LastFailure | undefined {
-  const failed = newestFirst(claims.filter(({ settled, outcome }) => settled && outcome === 'failed'))[0];
-  if (!failed || (failed.finishedAtMs ?? 0) < (Date.parse(previous?.time ?? '') || 0)) return previous;
-  const messages = failed.ledger?.messages ?? [];
+  const failed = claims
+    .filter((claim) => claim.settled && claim.outcome === 'failed')
+    .toSorted((a, b) => (b.finishedAtMs ?? 0) - (a.finishedAtMs ?? 0))[0];
+  const newer = failed && (failed.finishedAtMs ?? 0) >= (Date.parse(previous?.time ?? '') || 0);
+  return newer ? failureOf(failed) : previous;
+}
+
+function failureOf({ job, ledger, finishedAtMs, result, failure }: Claim): LastFailure {
+  const messages = ledger?.messages ?? [];
+  const known = result ?? failure;
   return withoutUndefined({
-    time: isoSeconds(failed.finishedAtMs ?? 0),
-    job: failed.job.metadata.name,
+    time: isoSeconds(finishedAtMs ?? 0),
+    job: job.metadata.name,
     messageIds: messages.slice(0, MAX_FAILURE_MESSAGE_IDS).map(({ id }) => id),
     messageCount: messages.length,
-    reason: (failed.result?.reason ?? failed.failure?.reason)?.slice(0, 256),
-    exitCode: failed.result?.exitCode,
-    message: (failed.result?.message ?? failed.failure?.message)?.slice(0, MAX_FAILURE_MESSAGE_LENGTH),
+    reason: known?.reason.slice(0, 256),
+    exitCode: result?.exitCode,
+    message: known?.message.slice(0, MAX_FAILURE_MESSAGE_LENGTH),
   });
 }
 
 function recentRuns(claims: readonly Claim[], previous: readonly RecentRun[]): RecentRun[] {
-  const settled = claims.filter(({ settled, outcome }) => settled && outcome !== 'active').map(runOf);
-  const known = new Set(settled.map(({ job }) => job));
-  return [...settled, ...previous.filter(({ job }) => !known.has(job))]
+  const runs = claims.filter(({ settled, outcome }) => settled && outcome !== 'active').map(runOf);
+  const known = new Set(runs.map(({ job }) => job));
+  return [...runs, ...previous.filter(({ job }) => !known.has(job))]
     .toSorted((a, b) => completion(b) - completion(a) || (a.job < b.job ? -1 : 1))
     .slice(0, MAX_RECENT_RUNS);
 }
@@ -132,18 +140,9 @@ function completion(run: RecentRun): number {
   return Date.parse(run.completionTime ?? '') || 0;
 }
 
-function newestFirst(claims: readonly Claim[]): readonly Claim[] {
-  return claims.toSorted((a, b) => (b.finishedAtMs ?? 0) - (a.finishedAtMs ?? 0));
-}
-
-function sameJson(a: object, b: object): boolean {
-  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return [...keys].every((key) => a[key as keyof typeof a] === b[key as keyof typeof b]);
-}
-
 /** Drops absent fields, so that two equal statuses are equal JSON. */
 function withoutUndefined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
+  const present = Object.entries(fields).filter(([, value]) => value !== undefined);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- exactly the filter above, which types cannot say
+  return Object.fromEntries(present) as { [K in keyof T]: Exclude<T[K], undefined> };
 }

@@ -89,7 +89,7 @@ export interface Claim {
 
 /** What the contract container of a Job reported: exit code and the message it left. */
 export interface WorkerResult {
-  readonly exitCode: number | undefined;
+  readonly exitCode?: number | undefined;
   /** CamelCase: the sysexits name of a contract code, or Kubernetes' own reason. */
   readonly reason: string;
   /** At most 1,024 characters. */
@@ -150,8 +150,10 @@ export interface Revision {
 }
 
 /** Everything of the spec that shapes a Job: what a revision keeps. */
-export type RevisionTemplate = Pick<BatchQueue['spec'], 'jobTemplate'> &
-  Partial<Pick<BatchQueue['spec'], 'serviceAccountName' | 'storage' | 'imagePullSecret'>>;
+export type RevisionTemplate = Pick<
+  BatchQueue['spec'],
+  'jobTemplate' | 'serviceAccountName' | 'storage' | 'imagePullSecret'
+>;
 
 /** Everything one decision may look at. */
 export interface Snapshot {

@@ -1,5 +1,7 @@
+import { z } from 'zod';
 import type { KubeObject } from '../ports.ts';
-import { CONTRACT_EXIT_CODES } from './job.ts';
+import { CONTRACT_EXIT_CODES, DEFAULT_CONTAINER } from './job.ts';
+import { readJson } from './read-json.ts';
 import type { PodsOfJob, WorkerResult } from './types.ts';
 
 /** What status and annotations keep of a worker's message, in characters. */
@@ -9,13 +11,13 @@ const MAX_MESSAGE = 1_024;
  * What the pods of one Job say: how many still have to end, and the exit code and termination message of the contract
  * container. A result that is missing or unreadable is only ever less to tell; no decision to delete rests on it.
  */
-export function podsOfJobFrom(pods: readonly KubeObject[], containerName: string): PodsOfJob {
+export function podsOfJobFrom(pods: readonly KubeObject[]): PodsOfJob {
   const alive = pods.filter((pod) => !hasEnded(pod));
   const newest = pods.toSorted((a, b) => createdAt(b) - createdAt(a))[0];
   return {
     running: alive.filter((pod) => pod.metadata.deletionTimestamp === undefined).length,
     terminating: alive.filter((pod) => pod.metadata.deletionTimestamp !== undefined).length,
-    result: newest && resultOf(newest, containerName),
+    result: newest && resultOf(newest),
   };
 }
 
@@ -29,42 +31,52 @@ export function resultFromFailure(failure: { reason: string; message: string } |
   };
 }
 
-interface Terminated {
-  readonly exitCode: number;
-  readonly reason?: string;
-  readonly message?: string;
-}
+const terminatedSchema = z.object({
+  exitCode: z.number(),
+  reason: z.string().default('Error'),
+  message: z.string().default(''),
+});
 
-interface PodStatus {
-  readonly phase?: string;
-  readonly reason?: string;
-  readonly message?: string;
-  readonly containerStatuses?: readonly { name: string; state?: { terminated?: Terminated } }[];
-}
+const podStatusSchema = z.object({
+  phase: z.string().optional(),
+  reason: z.string().optional(),
+  message: z.string().default(''),
+  containerStatuses: z
+    .array(
+      z.object({ name: z.string(), state: z.object({ terminated: terminatedSchema.optional() }).optional() }),
+    )
+    .default([]),
+});
 
-function resultOf(pod: KubeObject, containerName: string): WorkerResult | undefined {
+const reportSchema = z.object({ reason: z.string().default('') });
+
+function resultOf(pod: KubeObject): WorkerResult | undefined {
   const status = statusOf(pod);
-  const container = status.containerStatuses?.find(({ name }) => name === containerName);
-  const terminated = container?.state?.terminated;
+  const terminated = status.containerStatuses.find(({ name }) => name === contractContainerName(pod))?.state
+    ?.terminated;
   if (!terminated) {
     if (status.reason === undefined) return undefined;
-    return { exitCode: undefined, reason: status.reason, message: clip(status.message ?? '') };
+    return { exitCode: undefined, reason: status.reason, message: clip(status.message) };
   }
   return {
     exitCode: terminated.exitCode,
-    reason: CONTRACT_EXIT_CODES[terminated.exitCode] ?? terminated.reason ?? 'Error',
-    message: clip(reasonIn(terminated.message ?? '')),
+    reason: CONTRACT_EXIT_CODES[terminated.exitCode] ?? terminated.reason,
+    message: clip(reasonIn(terminated.message)),
   };
+}
+
+const podSpecSchema = z.object({ containers: z.array(z.object({ name: z.string() })).default([]) });
+
+/** The same container that `contractContainer` finds in the template. */
+function contractContainerName(pod: KubeObject): string | undefined {
+  const named = pod.metadata.annotations?.[DEFAULT_CONTAINER];
+  const { containers } = podSpecSchema.catch({ containers: [] }).parse(pod['spec'] ?? {});
+  return (containers.find(({ name }) => name === named) ?? containers[0])?.name;
 }
 
 /** The contract's result is JSON with a `reason`; any other text is shown as it is. */
 function reasonIn(terminationMessage: string): string {
-  try {
-    const value = JSON.parse(terminationMessage) as { reason?: unknown } | null;
-    return typeof value?.reason === 'string' ? value.reason : '';
-  } catch {
-    return terminationMessage.trim();
-  }
+  return readJson(terminationMessage, reportSchema)?.reason ?? terminationMessage.trim();
 }
 
 function hasEnded(pod: KubeObject): boolean {
@@ -76,8 +88,8 @@ function createdAt(pod: KubeObject): number {
   return Date.parse(pod.metadata.creationTimestamp ?? '') || 0;
 }
 
-function statusOf(pod: KubeObject): PodStatus {
-  return (pod['status'] ?? {}) as PodStatus;
+function statusOf(pod: KubeObject): z.output<typeof podStatusSchema> {
+  return podStatusSchema.catch(podStatusSchema.parse({})).parse(pod['status'] ?? {});
 }
 
 function clip(text: string): string {

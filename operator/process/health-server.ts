@@ -1,5 +1,4 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 
 /** One thing that health depends on: undefined when it is well, else what is wrong. */
 export type Check = () => string | undefined;
@@ -37,7 +36,8 @@ export class HealthServer {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(this.#options.port, this.#options.address, () => {
-        resolve((this.#server.address() as AddressInfo).port);
+        const address = this.#server.address();
+        resolve(typeof address === 'object' && address ? address.port : this.#options.port);
       });
     });
   }

@@ -6,6 +6,7 @@ import {
   type Message as SdkMessage,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
+import { z } from 'zod';
 import type { Message, MessageAttribute, QueueAttributes, QueueRef } from '../plan/types.ts';
 import type { Clock } from '../ports.ts';
 import type { EntryResult, MessageQueue, ReceiptEntry, ReceiveOptions } from '../world.ts';
@@ -73,7 +74,7 @@ export class SqsMessageQueue implements MessageQueue {
       visible: Number(attributes['ApproximateNumberOfMessages'] ?? 0),
       inFlight: Number(attributes['ApproximateNumberOfMessagesNotVisible'] ?? 0),
       delayed: Number(attributes['ApproximateNumberOfMessagesDelayed'] ?? 0),
-      deadLetterArn: redrive.arn,
+      deadLetterArn: redrive.deadLetterTargetArn,
       maxReceiveCount: redrive.maxReceiveCount,
     };
   }
@@ -191,17 +192,16 @@ function messageAttributesFrom(
   );
 }
 
+const redriveSchema = z.object({
+  deadLetterTargetArn: z.string().optional(),
+  maxReceiveCount: z.coerce.number().optional(),
+});
+
 /** The policy is JSON in an attribute; one that cannot be read is as good as none. */
-function parseRedrivePolicy(text: string | undefined): {
-  arn: string | undefined;
-  maxReceiveCount: number | undefined;
-} {
+function parseRedrivePolicy(text: string | undefined): z.output<typeof redriveSchema> {
   try {
-    const policy = JSON.parse(text ?? '{}') as { deadLetterTargetArn?: unknown; maxReceiveCount?: unknown };
-    const arn = typeof policy.deadLetterTargetArn === 'string' ? policy.deadLetterTargetArn : undefined;
-    const maxReceiveCount = Number(policy.maxReceiveCount);
-    return { arn, maxReceiveCount: Number.isInteger(maxReceiveCount) ? maxReceiveCount : undefined };
+    return redriveSchema.parse(JSON.parse(text ?? '{}'));
   } catch {
-    return { arn: undefined, maxReceiveCount: undefined };
+    return {};
   }
 }
