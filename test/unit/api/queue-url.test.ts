@@ -66,7 +66,7 @@ const OTHER_HOSTS = [
   'sqs.us-east-1.vpce.amazonaws.com',
   'sqs.us-east-1.localhost',
   '169.254.169.254',
-  '2130706433',
+  '169.254.169.254.example',
   'localhost',
 ] as const;
 
@@ -101,6 +101,13 @@ const NOT_QUEUE_URLS = [
   'https://localhost:65536/123456789012/orders',
   'https://localhost:/123456789012/orders',
   'https://[::1]/123456789012/orders',
+  'https://2130706433/123456789012/orders',
+  'https://127.1/123456789012/orders',
+  'https://0x7f.0.0.1/123456789012/orders',
+  'https://a.0x1/123456789012/orders',
+  'https://1.2.3.256/123456789012/orders',
+  'https://01.2.3.4/123456789012/orders',
+  'https://1.2.3.4.5/123456789012/orders',
   ' https://localhost/123456789012/orders',
   'https://localhost/123456789012/orders\n',
   'https://localhost\\@example.com/123456789012/orders',
@@ -190,7 +197,7 @@ describe('a queue URL', () => {
         const parsed = parseQueueUrl(url);
         if (parsed !== undefined) expect(new URL(url).hostname).toBe(parsed.hostname);
       }),
-      { numRuns: 500 },
+      { numRuns: 2000 },
     );
   });
 });

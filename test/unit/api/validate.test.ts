@@ -114,7 +114,8 @@ describe('parseBatchQueue', () => {
     ['a wrong type', { maxConcurrentJobs: 'ten' }, 'must be an integer, 0..1000, got a string'],
     ['a fraction', { maxConcurrentJobs: 1.5 }, 'must be an integer, 0..1000, got 1.5'],
     ['a number beyond all bounds', { maxConcurrentJobs: 1e300 }, 'must be 0..1000, got 1e+300'],
-    ['null', { suspend: null }, 'must be a boolean, got null'],
+    ['a number for a flag', { suspend: 1 }, 'must be a boolean, got a number'],
+    ['null in a list', contained(0, null), 'must be an object, got null'],
     ['a list for an object', { storage: [] }, 'must be an object, got a list'],
     ['an object for a text', { serviceAccountName: {} }, 'must be a string, got an object'],
     ['a text too long', { serviceAccountName: 'a'.repeat(254) }, 'must be at most 253 characters, got 254'],
@@ -166,6 +167,22 @@ describe('parseBatchQueue', () => {
     expect(parsed.ok && JSON.stringify(parsed.queue.spec.jobTemplate)).toBe(JSON.stringify(jobTemplate));
   });
 
+  test('takes null for not set, as the API server does', () => {
+    const nulls = {
+      maxConcurrentJobs: null,
+      serviceAccountName: null,
+      storage: null,
+      retry: { minBackoffSeconds: null },
+    };
+    const pod = { metadata: { creationTimestamp: null, labels: null } };
+    const parsed = parseBatchQueue(aBatchQueue({ spec: nulls, pod }));
+    expect(parsed).toMatchObject({
+      ok: true,
+      queue: { spec: { maxConcurrentJobs: 10, retry: { minBackoffSeconds: 10 } } },
+    });
+    expect(JSON.stringify(parsed)).not.toContain('null');
+  });
+
   test('keeps a status that it can read', () => {
     const status = { observedGeneration: 4, jobs: { active: 2 } };
     expect(parseBatchQueue({ ...aBatchQueue(), status })).toMatchObject({ ok: true, queue: { status } });
@@ -198,7 +215,8 @@ function labelled(count: number): object {
   };
 }
 
-function contained(count: number): object {
-  const containers = Array.from({ length: count }, (_, index) => ({ name: `c${index}`, image: 'a' }));
+function contained(count: number, ...more: unknown[]): object {
+  const many = Array.from({ length: count }, (_, index) => ({ name: `c${index}`, image: 'a' }));
+  const containers = [...many, ...more];
   return { jobTemplate: { spec: { template: { spec: { containers } } } } };
 }
