@@ -39,7 +39,7 @@ const EPOCH = new Date(0);
 export async function writeLayer(path: string, entries: LayerEntries): Promise<Layer> {
   const complete = withParents(entries);
   await writeTar(path, async (tar) => {
-    for (const name of Object.keys(complete).sort()) await addEntry(tar, name, complete[name] as LayerEntry);
+    for (const [name, entry] of sortByName(complete)) await addEntry(tar, name, entry);
   });
   return { path, digest: await digestOf(path) };
 }
@@ -97,13 +97,18 @@ function withParents(entries: LayerEntries): LayerEntries {
   return complete;
 }
 
+/** In the order of the names' bytes, the same on every machine. */
+function sortByName(entries: LayerEntries): [string, LayerEntry][] {
+  return Object.entries(entries).sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
 async function writeTar(path: string, fill: (tar: Pack) => Promise<void>): Promise<void> {
   const temporary = `${path}.${process.pid}.part`;
   const tar = pack();
   try {
     const filled = fill(tar).then(
       () => tar.finalize(),
-      (error: unknown) => tar.destroy(error as Error),
+      (error: unknown) => tar.destroy(error instanceof Error ? error : new Error(String(error))),
     );
     await pipeline(tar, createWriteStream(temporary));
     await filled;

@@ -2,21 +2,13 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { BUILD_FLAGS, buildBinaries, goVersion } from './build.ts';
 import { cacheDirectory } from './cache.ts';
 import { downloadBinaries } from './download.ts';
 import { withLock } from './lock.ts';
 import type { ClusterSize } from './slots.ts';
 import { isExecutable } from './tools.ts';
-
-/** What the tool modules committed with the project ask for. */
-export interface Versions {
-  /** `v1.36.4` */
-  readonly kubernetes: string;
-  /** `v3.6.14` */
-  readonly etcd: string;
-}
+import { readVersions, TOOL_MODULES, toolModuleDirectory } from './versions.ts';
 
 export interface BinarySearch {
   readonly size: ClusterSize;
@@ -61,7 +53,12 @@ export async function findBinaries(search: BinarySearch): Promise<string> {
     // Whoever held the lock before us may have done the work.
     const done = complete();
     if (done !== undefined) return done;
-    const refusal = await downloadBinaries({ versions, names, directory: downloaded, ...search });
+    const refusal = await downloadBinaries({
+      versions,
+      names: missingIn(downloaded, names),
+      directory: downloaded,
+      ...search,
+    });
     if (refusal === undefined) return downloaded;
     if (built === undefined)
       throw new Error(
@@ -73,35 +70,12 @@ export async function findBinaries(search: BinarySearch): Promise<string> {
   });
 }
 
-/** The directory of the Go module that builds etcd or Kubernetes. */
-export function toolModule(name: 'kubernetes' | 'etcd'): string {
-  return fileURLToPath(new URL(`./tools/${name}`, import.meta.url));
-}
-
-async function readVersions(): Promise<Versions> {
-  const [kubernetes, etcd] = await Promise.all(
-    (['kubernetes', 'etcd'] as const).map((name) => readFile(path.join(toolModule(name), 'go.mod'), 'utf8')),
-  );
-  return {
-    kubernetes: requiredVersion(kubernetes ?? '', 'k8s.io/kubernetes'),
-    etcd: requiredVersion(etcd ?? '', 'go.etcd.io/etcd/server/v3'),
-  };
-}
-
-/** The version of `module` that a go.mod file requires. Throws when it does not. */
-export function requiredVersion(goMod: string, module: string): string {
-  for (const line of goMod.split('\n')) {
-    const [name, version] = line.replace('require ', '').trim().split(/\s+/);
-    if (name === module && version?.startsWith('v')) return version;
-  }
-  throw new Error(`go.mod does not require ${module}`);
-}
-
 /** Everything that decides the bytes of a build. */
 async function buildKey(go: string): Promise<string> {
   const hash = createHash('sha256').update(`${go} ${process.arch} ${BUILD_FLAGS.join(' ')}`);
-  for (const name of ['kubernetes', 'etcd'] as const)
-    for (const file of ['go.mod', 'go.sum']) hash.update(await readFile(path.join(toolModule(name), file)));
+  for (const name of TOOL_MODULES)
+    for (const file of ['go.mod', 'go.sum'])
+      hash.update(await readFile(path.join(toolModuleDirectory(name), file)));
   return `built-${hash.digest('hex').slice(0, 16)}`;
 }
 

@@ -1,10 +1,9 @@
 /** Building Kubernetes and etcd from the Go modules committed with the project. */
 import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
-import path from 'node:path';
-import type { Versions } from './binaries.ts';
-import { toolModule } from './binaries.ts';
 import { run } from './run.ts';
 import { lookUpTool } from './tools.ts';
+import type { ToolModule, Versions } from './versions.ts';
+import { toolModuleDirectory } from './versions.ts';
 
 /** The tags of the official builds; no symbol tables; no paths of this machine in the result. */
 export const BUILD_FLAGS: readonly string[] = ['-trimpath', '-tags=selinux,notest,grpcnotrace'];
@@ -46,9 +45,9 @@ export async function buildBinaries(build: Build): Promise<void> {
   const seen = { packages: 0 };
   const timer = setInterval(() => void report(build, temporary, seen.packages, started), PROGRESS_EVERY_MS);
   try {
-    const go = (module: 'kubernetes' | 'etcd', args: readonly string[]) =>
+    const go = (module: ToolModule, args: readonly string[]) =>
       run(lookUpTool('go') ?? 'go', ['build', '-v', ...BUILD_FLAGS, ...args], {
-        cwd: toolModule(module),
+        cwd: toolModuleDirectory(module),
         env: { ...build.env, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOFLAGS: '' },
         signal: build.signal,
         onLine: () => {

@@ -1,14 +1,14 @@
 /** The official release downloads, each verified against the SHA-256 published beside it. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { chmod, mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
+import type { Dispatcher } from 'undici';
 import { Agent, request } from 'undici';
-import type { Versions } from './binaries.ts';
+import type { Versions } from './versions.ts';
 
 export interface Download {
   readonly versions: Versions;
@@ -17,7 +17,14 @@ export interface Download {
   readonly directory: string;
   readonly progress: (line: string) => void;
   readonly signal: AbortSignal | undefined;
+  /** Where releases are published; the official places by default. */
+  readonly sources?: { readonly kubernetes: string; readonly etcd: string };
 }
+
+const OFFICIAL = {
+  kubernetes: 'https://dl.k8s.io/release',
+  etcd: 'https://github.com/etcd-io/etcd/releases/download',
+};
 
 /** Machines without a way out should not wait long before building instead. */
 const CONNECT_WITHIN_MS = 4_000;
@@ -28,14 +35,14 @@ const CONNECT_WITHIN_MS = 4_000;
  */
 export async function downloadBinaries(download: Download): Promise<string | undefined> {
   const dispatcher = new Agent({ connect: { timeout: CONNECT_WITHIN_MS }, bodyTimeout: 30_000 });
-  await mkdir(download.directory, { recursive: true });
-  const temporary = await mkdtemp(path.join(download.directory, '.part-'));
+  const temporary = await mkdtemp(`${download.directory}.part-`);
+  const fetch = { dispatcher, sources: OFFICIAL, temporary, ...download };
   try {
     for (const name of download.names) {
       const fetched = path.join(temporary, name);
-      if (name === 'etcd') await fetchEtcd({ ...download, dispatcher, temporary, fetched });
-      else await fetchKubernetes({ ...download, dispatcher, name, fetched });
+      await (name === 'etcd' ? fetchEtcd(fetch, fetched) : fetchKubernetes(fetch, name, fetched));
       await chmod(fetched, 0o755);
+      await mkdir(download.directory, { recursive: true });
       await rename(fetched, path.join(download.directory, name));
       download.progress(`downloaded ${name}`);
     }
@@ -43,7 +50,7 @@ export async function downloadBinaries(download: Download): Promise<string | und
   } catch (error) {
     download.signal?.throwIfAborted();
     if (error instanceof ChecksumError) throw error;
-    return `${error instanceof Error ? error.message : String(error)}`;
+    return error instanceof Error ? error.message : String(error);
   } finally {
     await rm(temporary, { recursive: true, force: true });
     await dispatcher.close();
@@ -55,25 +62,25 @@ export class ChecksumError extends Error {}
 
 interface Fetch {
   readonly dispatcher: Agent;
+  readonly sources: { readonly kubernetes: string; readonly etcd: string };
   readonly versions: Versions;
-  readonly fetched: string;
+  readonly temporary: string;
   readonly signal: AbortSignal | undefined;
 }
 
-async function fetchKubernetes(fetch: Fetch & { readonly name: string }): Promise<void> {
-  const url = `https://dl.k8s.io/release/${fetch.versions.kubernetes}/bin/linux/${goArchitecture()}/${fetch.name}`;
+async function fetchKubernetes(fetch: Fetch, name: string, target: string): Promise<void> {
+  const url = `${fetch.sources.kubernetes}/${fetch.versions.kubernetes}/bin/linux/${goArchitecture()}/${name}`;
   const expected = (await fetchText(fetch, `${url}.sha256`)).trim();
-  await fetchFile(fetch, { url, expected, target: fetch.fetched });
+  await fetchFile(fetch, { url, expected, target });
 }
 
-async function fetchEtcd(fetch: Fetch & { readonly temporary: string }): Promise<void> {
-  const { versions, temporary, fetched } = fetch;
-  const base = `https://github.com/etcd-io/etcd/releases/download/${versions.etcd}`;
-  const folder = `etcd-${versions.etcd}-linux-${goArchitecture()}`;
+async function fetchEtcd(fetch: Fetch, target: string): Promise<void> {
+  const base = `${fetch.sources.etcd}/${fetch.versions.etcd}`;
+  const folder = `etcd-${fetch.versions.etcd}-linux-${goArchitecture()}`;
   const expected = checksumOf(await fetchText(fetch, `${base}/SHA256SUMS`), `${folder}.tar.gz`);
-  const archive = path.join(temporary, 'etcd.tar.gz');
+  const archive = path.join(fetch.temporary, 'etcd.tar.gz');
   await fetchFile(fetch, { url: `${base}/${folder}.tar.gz`, expected, target: archive });
-  await extractFile(archive, `${folder}/etcd`, fetched);
+  await extractFile(archive, `${folder}/etcd`, target);
 }
 
 /** The checksum of `file` in the output of sha256sum. Throws when it is not listed. */
@@ -86,9 +93,7 @@ export function checksumOf(sums: string, file: string): string {
 }
 
 async function fetchText(fetch: Fetch, url: string): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of await openUrl(fetch, url)) chunks.push(chunk as Uint8Array);
-  return Buffer.concat(chunks).toString();
+  return (await openUrl(fetch, url)).text();
 }
 
 /** Writes the body to `target` and throws ChecksumError unless its SHA-256 is `expected`. */
@@ -97,22 +102,16 @@ async function fetchFile(
   file: { url: string; expected: string; target: string },
 ): Promise<void> {
   const hash = createHash('sha256');
-  const output = await open(file.target, 'w');
-  try {
-    for await (const chunk of await openUrl(fetch, file.url)) {
-      hash.update(chunk as Uint8Array);
-      await output.write(chunk as Uint8Array);
-    }
-  } finally {
-    await output.close();
-  }
+  const body = await openUrl(fetch, file.url);
+  body.on('data', (chunk: Buffer) => hash.update(chunk));
+  await pipeline(body, createWriteStream(file.target));
   const found = hash.digest('hex');
   if (found !== file.expected)
     throw new ChecksumError(`${file.url} has SHA-256 ${found}, but ${file.expected} is published`);
 }
 
 /** Follows redirects, which both sites use to reach their storage. */
-async function openUrl(fetch: Fetch, url: string, redirects = 5): Promise<Readable> {
+async function openUrl(fetch: Fetch, url: string, redirects = 5): Promise<Dispatcher.ResponseData['body']> {
   const { dispatcher, signal } = fetch;
   const response = await request(url, { dispatcher, signal: signal ?? null });
   const { location } = response.headers;
@@ -137,20 +136,15 @@ async function extractFile(archive: string, member: string, target: string): Pro
   const reader = extract();
   const unpacked = pipeline(createReadStream(archive), createGunzip(), reader);
   let found = false;
-  const output = await open(target, 'w');
-  try {
-    for await (const entry of reader) {
-      if (entry.header.name !== member) {
-        entry.resume();
-        continue;
-      }
+  for await (const entry of reader) {
+    if (entry.header.name === member) {
       found = true;
-      for await (const chunk of Readable.from(entry)) await output.write(chunk as Uint8Array);
+      await pipeline(entry, createWriteStream(target));
+    } else {
+      entry.resume();
     }
-    await unpacked;
-  } finally {
-    await output.close();
   }
+  await unpacked;
   if (!found) throw new Error(`${path.basename(archive)} does not hold ${member}`);
 }
 

@@ -1,12 +1,12 @@
 /** The launcher's side of the janitor. */
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import type { Socket } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ProcessIdentity } from './process-table.ts';
 import { identityOf } from './process-table.ts';
 import type { Slot } from './slots.ts';
+import { unrefStream } from './streams.ts';
 
 /** A janitor on duty. */
 export interface Guard {
@@ -34,8 +34,7 @@ export function postGuard(slot: Slot): Guard {
     child.once('exit', () => resolve());
   });
   child.unref();
-  // Node types a child's pipe as a stream; it is a socket, and only sockets can be left out of the event loop.
-  (child.stdin as Socket).unref();
+  unrefStream(child.stdin);
   return {
     janitor,
     ended,

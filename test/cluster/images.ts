@@ -8,7 +8,6 @@ import type { ImageConfig, Layer, LayerEntries, LayerEntry } from './archive.ts'
 import { writeArchive, writeLayer } from './archive.ts';
 import { baseLayer } from './base-layer.ts';
 import { cacheDirectory } from './cache.ts';
-import type { Architecture } from './pause.ts';
 import { buildPauseBinary } from './pause.ts';
 
 export interface ImageOptions {
@@ -62,7 +61,7 @@ export async function buildImage(options: ImageOptions): Promise<string> {
 
 /** Writes the archive of the image that holds a pod's namespaces into `directory` and returns its path. */
 export async function writePauseArchive(directory: string, tag: string): Promise<string> {
-  const text = buildPauseBinary(process.arch as Architecture);
+  const text = buildPauseBinary(process.arch === 'arm64' ? 'arm64' : 'x64');
   const layer = await writeLayer(path.join(directory, 'pause.layer'), {
     '/pause': { kind: 'text', text, mode: 0o755 },
   });

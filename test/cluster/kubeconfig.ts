@@ -35,3 +35,18 @@ export function buildKubeconfig({ name, server, authority, client }: KubeconfigF
 function base64(text: string): string {
   return Buffer.from(text).toString('base64');
 }
+
+/** Reads back what `buildKubeconfig` wrote. Throws when a part is missing. */
+export function parseKubeconfig(text: string): { server: string; authority: string; client: KeyPair } {
+  const find = (field: string): string => {
+    const value = new RegExp(`"${field}": "([^"]+)"`).exec(text)?.[1];
+    if (value === undefined) throw new Error(`the kubeconfig has no ${field}`);
+    return value;
+  };
+  const pem = (field: string) => Buffer.from(find(field), 'base64').toString();
+  return {
+    server: find('server'),
+    authority: pem('certificate-authority-data'),
+    client: { certificate: pem('client-certificate-data'), key: pem('client-key-data') },
+  };
+}

@@ -2,8 +2,9 @@
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { hasErrno } from './errno.ts';
 import type { ProcessIdentity } from './process-table.ts';
-import { identityOf, isRunning } from './process-table.ts';
+import { identityOf, isRunning, processIdentitySchema } from './process-table.ts';
 
 export interface LockOptions {
   readonly progress: (line: string) => void;
@@ -40,7 +41,7 @@ async function take(directory: string): Promise<boolean> {
   try {
     await mkdir(directory);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if (hasErrno(error, 'EEXIST')) return false;
     throw error;
   }
   await writeFile(path.join(directory, 'holder'), JSON.stringify(identityOf(process.pid)));
@@ -63,7 +64,7 @@ async function breakLock(directory: string): Promise<void> {
 
 async function readHolder(directory: string): Promise<ProcessIdentity | undefined> {
   try {
-    return JSON.parse(await readFile(path.join(directory, 'holder'), 'utf8')) as ProcessIdentity;
+    return processIdentitySchema.parse(JSON.parse(await readFile(path.join(directory, 'holder'), 'utf8')));
   } catch {
     return undefined;
   }

@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { markedEnvironment } from './processes.ts';
+import { unrefStream } from './streams.ts';
 import { findTool } from './tools.ts';
 
 /** The namespaces of one node. */
@@ -62,17 +63,23 @@ exec cat > /dev/null
 export async function makeNamespaces(directory: string): Promise<Namespaces> {
   await mkdir(`${directory}/private`, { recursive: true });
   const settings = Object.entries(COVERED_SYSCTLS).map(([name, value]) => `${name}=${value}`);
+  const isolate = [
+    '--net',
+    '--pid',
+    '--mount',
+    '--fork',
+    '--kill-child',
+    '--mount-proc',
+    '--propagation=private',
+  ];
   const child = spawn(
     findTool('unshare'),
-    [
-      ...['--net', '--pid', '--mount', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'],
-      ...['sh', '-c', FIRST_PROCESS, 'sh', directory, ...settings],
-    ],
+    isolate.concat('sh', '-c', FIRST_PROCESS, 'sh', directory, settings),
     { cwd: '/', detached: true, env: markedEnvironment(directory), stdio: ['pipe', 'pipe', 'pipe'] },
   );
   await untilReady(child);
-  for (const stream of [child, child.stdin, child.stdout, child.stderr])
-    (stream as { unref(): void }).unref();
+  child.unref();
+  for (const stream of [child.stdin, child.stdout, child.stderr]) unrefStream(stream);
   const holderPid = child.pid ?? 0;
   const ns = `/proc/${holderPid}/ns`;
   return {

@@ -1,6 +1,7 @@
 /** The larger size: the control plane plus one real node, in private namespaces. */
 import { mkdir, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { z } from 'zod';
 import type { SlotAddresses } from './addresses.ts';
 import { addressesOfSlot } from './addresses.ts';
 import { readApi } from './api-probe.ts';
@@ -80,11 +81,13 @@ export async function startNode(context: StartContext, cniDirectory: string): Pr
   return { processes, access, hostAddress, nodeAddress };
 }
 
+const nodeSchema = z.object({
+  status: z.object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })) }),
+});
+
 async function nodeIsReady(access: Parameters<typeof readApi>[0]): Promise<boolean> {
-  const node = JSON.parse(await readApi(access, `/api/v1/nodes/${NODE_NAME}`)) as {
-    status?: { conditions?: { type: string; status: string }[] };
-  };
-  return node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+  const node = nodeSchema.parse(JSON.parse(await readApi(access, `/api/v1/nodes/${NODE_NAME}`)));
+  return node.status.conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
 }
 
 async function loadImages(

@@ -81,44 +81,40 @@ function programHeader(fileBytes: number): Buffer {
 
 /** System calls: rt_sigaction 13, rt_sigprocmask 14, rt_sigtimedwait 128, exit 60; number in eax. */
 function buildX64(setAddress: bigint, ignoreAddress: bigint): Buffer {
-  const setAt = int32(setAddress);
-  return Buffer.from([
-    ...[0x31, 0xff], //                         xor edi, edi          SIG_BLOCK = 0
-    ...[0xbe, ...setAt], //                     mov esi, set
-    ...[0x31, 0xd2], //                         xor edx, edx
-    ...[0x41, 0xba, 8, 0, 0, 0], //             mov r10d, 8
-    ...[0xb8, 14, 0, 0, 0, 0x0f, 0x05], //      mov eax, 14; syscall
-    ...[0xbf, 17, 0, 0, 0], //                  mov edi, 17           SIGCHLD
-    ...[0xbe, ...int32(ignoreAddress)], //      mov esi, ignore
-    ...[0x31, 0xd2], //                         xor edx, edx
-    ...[0x41, 0xba, 8, 0, 0, 0], //             mov r10d, 8
-    ...[0xb8, 13, 0, 0, 0, 0x0f, 0x05], //      mov eax, 13; syscall
-    ...[0xbf, ...setAt], //               wait: mov edi, set
-    ...[0x31, 0xf6], //                         xor esi, esi
-    ...[0x31, 0xd2], //                         xor edx, edx
-    ...[0x41, 0xba, 8, 0, 0, 0], //             mov r10d, 8
-    ...[0xb8, 128, 0, 0, 0, 0x0f, 0x05], //     mov eax, 128; syscall
-    ...[0x85, 0xc0], //                         test eax, eax
-    ...[0x78, 0xe6], //                         js wait               -26 bytes
-    ...[0x31, 0xff], //                         xor edi, edi
-    ...[0xb8, 60, 0, 0, 0, 0x0f, 0x05], //      mov eax, 60; syscall
-  ]);
+  const set = int32(setAddress);
+  const ignore = int32(ignoreAddress);
+  const instructions = [
+    '31ff', //             xor edi, edi         SIG_BLOCK = 0
+    `be${set}`, //         mov esi, set
+    '31d2', //             xor edx, edx
+    '41ba08000000', //     mov r10d, 8
+    'b80e000000 0f05', //  mov eax, 14; syscall
+    'bf11000000', //       mov edi, 17          SIGCHLD
+    `be${ignore}`, //      mov esi, ignore
+    '31d2', //             xor edx, edx
+    '41ba08000000', //     mov r10d, 8
+    'b80d000000 0f05', //  mov eax, 13; syscall
+    `bf${set}`, //   wait: mov edi, set
+    '31f6', //             xor esi, esi
+    '31d2', //             xor edx, edx
+    '41ba08000000', //     mov r10d, 8
+    'b880000000 0f05', //  mov eax, 128; syscall
+    '85c0', //             test eax, eax
+    '78e6', //             js wait              26 bytes back
+    '31ff', //             xor edi, edi
+    'b83c000000 0f05', //  mov eax, 60; syscall
+  ];
+  return Buffer.from(instructions.join('').replaceAll(' ', ''), 'hex');
 }
 
 /** System calls: rt_sigaction 134, rt_sigprocmask 135, rt_sigtimedwait 137, exit 93; number in x8. */
 function buildArm64(setAddress: bigint, ignoreAddress: bigint): Buffer {
-  const words = [
-    movz(0, 0),
-    ...loadAddress(1, setAddress),
-    ...[movz(2, 0), movz(3, 8), movz(8, 135), SVC],
-    movz(0, 17),
-    ...loadAddress(1, ignoreAddress),
-    ...[movz(2, 0), movz(3, 8), movz(8, 134), SVC],
-    ...loadAddress(0, setAddress), // wait:
-    ...[movz(1, 0), movz(2, 0), movz(3, 8), movz(8, 137), SVC],
-    0xb7f80000 | ((-7 & 0x3fff) << 5), // tbnz x0, #63, wait: 7 instructions back
-    ...[movz(0, 0), movz(8, 93), SVC],
-  ];
+  const block = [movz(0, 0), ...loadAddress(1, setAddress), movz(2, 0), movz(3, 8), movz(8, 135), SVC];
+  const ignore = [movz(0, 17), ...loadAddress(1, ignoreAddress), movz(2, 0), movz(3, 8), movz(8, 134), SVC];
+  const wait = [...loadAddress(0, setAddress), movz(1, 0), movz(2, 0), movz(3, 8), movz(8, 137), SVC];
+  const again = [branchIfNegative(0, -wait.length)];
+  const exit = [movz(0, 0), movz(8, 93), SVC];
+  const words = [...block, ...ignore, ...wait, ...again, ...exit];
   const code = Buffer.alloc(words.length * 4);
   for (const [index, word] of words.entries()) code.writeUInt32LE(word >>> 0, index * 4);
   return code;
@@ -137,8 +133,14 @@ function loadAddress(register: number, address: bigint): number[] {
   return [movz(register, low), 0xf2a00000 | (high << 5) | register];
 }
 
-function int32(address: bigint): number[] {
+/** tbnz on bit 63; `offset` counts instructions. */
+function branchIfNegative(register: number, offset: number): number {
+  return 0xb7f80000 | ((offset & 0x3fff) << 5) | register;
+}
+
+/** Little-endian, as hexadecimal digits. */
+function int32(address: bigint): string {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(Number(address));
-  return [...bytes];
+  return bytes.toString('hex');
 }

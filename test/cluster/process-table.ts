@@ -3,16 +3,14 @@
  * environment, so that they can be found without any bookkeeping, even those started a moment before a crash.
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import { z } from 'zod';
 
 /** The environment variable that every process of a cluster inherits; its value is the cluster's run directory. */
 export const CLUSTER_MARK = 'BATCHQUEUE_CLUSTER_DIRECTORY';
 
-/** A process that cannot be mistaken for a later one with the same number. */
-export interface ProcessIdentity {
-  readonly pid: number;
-  /** Clock ticks from boot to the start of the process, as /proc prints it. */
-  readonly startTime: string;
-}
+/** A process that cannot be mistaken for a later one with the same number. `startTime` is in clock ticks since boot. */
+export const processIdentitySchema = z.object({ pid: z.number().int(), startTime: z.string() }).readonly();
+export type ProcessIdentity = z.infer<typeof processIdentitySchema>;
 
 /** The identity of a living process; undefined when there is none (a zombie counts as none). */
 export function identityOf(pid: number): ProcessIdentity | undefined {

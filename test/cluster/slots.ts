@@ -5,23 +5,27 @@
 import { lstat, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
+import { z } from 'zod';
 import { addressesOfSlot, isTaken, SLOT_COUNT } from './addresses.ts';
-import type { ProcessIdentity } from './process-table.ts';
-import { identityOf, isRunning } from './process-table.ts';
+import { hasErrno } from './errno.ts';
+import { identityOf, isRunning, processIdentitySchema } from './process-table.ts';
 import { removeCluster } from './teardown.ts';
 
 export type ClusterSize = 'control-plane' | 'node';
 
 /** What `cluster.json` in a run directory says; absent fields are not known yet. */
-export interface ClusterRecord {
-  readonly name: string;
-  readonly size: ClusterSize;
-  readonly createdAtMs: number;
-  readonly launcher: ProcessIdentity;
-  readonly janitor?: ProcessIdentity;
-  /** Set when the cluster is ready for use. */
-  readonly kubeconfigPath?: string;
-}
+const recordSchema = z
+  .object({
+    name: z.string(),
+    size: z.enum(['control-plane', 'node']),
+    createdAtMs: z.number(),
+    launcher: processIdentitySchema,
+    janitor: processIdentitySchema.optional(),
+    /** Set when the cluster is ready for use. */
+    kubeconfigPath: z.string().optional(),
+  })
+  .readonly();
+export type ClusterRecord = z.infer<typeof recordSchema>;
 
 /** A claimed slot. */
 export interface Slot {
@@ -86,7 +90,7 @@ export async function writeRecord(directory: string, record: ClusterRecord): Pro
 /** The record of a run directory; undefined when there is none that can be read. */
 export async function readRecord(directory: string): Promise<ClusterRecord | undefined> {
   try {
-    return JSON.parse(await readFile(path.join(directory, 'cluster.json'), 'utf8')) as ClusterRecord;
+    return recordSchema.parse(JSON.parse(await readFile(path.join(directory, 'cluster.json'), 'utf8')));
   } catch {
     return undefined;
   }
@@ -120,7 +124,7 @@ async function makeDirectory(directory: string): Promise<boolean> {
     await mkdir(directory, { mode: 0o700 });
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if (hasErrno(error, 'EEXIST')) return false;
     throw error;
   }
 }

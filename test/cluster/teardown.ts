@@ -7,6 +7,7 @@ import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { addressesOfSlot } from './addresses.ts';
 import { removeCgroups } from './cgroups.ts';
+import { hasErrno } from './errno.ts';
 import { removeLink } from './network.ts';
 import { commandLineOf, processesOf } from './process-table.ts';
 
@@ -53,6 +54,6 @@ function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    if (!hasErrno(error, 'ESRCH')) throw error;
   }
 }
