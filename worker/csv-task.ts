@@ -9,7 +9,7 @@ import { type FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { BadRowAt } from './bad-row.ts';
 import { CsvStage } from './csv-stage.ts';
-import { messageOf, WorkerError } from './errors.ts';
+import { messageOf, syscallOf, WorkerError } from './errors.ts';
 import { asWorkerError } from './exit-codes.ts';
 import { factorsFrom } from './factors.ts';
 import { lineNumberAt } from './line-number.ts';
@@ -71,10 +71,9 @@ async function transform(task: CsvTask, files: Files, signal: AbortSignal): Prom
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (error instanceof BadRowAt) throw await located(error, input, task.input.shown);
-    const isRead = error instanceof Error && 'syscall' in error && error.syscall === 'read';
-    throw isRead
-      ? asWorkerError(error, 'input', task.input.shown)
-      : asWorkerError(error, 'output', task.output.shown);
+    const [side, { shown }] =
+      syscallOf(error) === 'read' ? (['input', task.input] as const) : (['output', task.output] as const);
+    throw asWorkerError(error, side, shown);
   }
 }
 

@@ -22,10 +22,26 @@ export class WorkerError extends Error {
   }
 }
 
+/** A failed system call as Node reports it. */
+interface SystemError {
+  readonly code: string;
+  readonly syscall: string;
+}
+
+function isSystemError(error: unknown): error is SystemError {
+  if (typeof error !== 'object' || error === null || !('code' in error) || !('syscall' in error))
+    return false;
+  return typeof error.code === 'string' && typeof error.syscall === 'string';
+}
+
 /** The errno name (`ENOSPC`) of a failed system call, undefined for any other error. */
 export function errnoOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
+  return isSystemError(error) ? error.code : undefined;
+}
+
+/** The name of the system call (`read`) that failed, undefined for any other error. */
+export function syscallOf(error: unknown): string | undefined {
+  return isSystemError(error) ? error.syscall : undefined;
 }
 
 /** The message of whatever was thrown, on one line. */

@@ -2,7 +2,7 @@
  * How the worker ends, and why: the only table of exit codes (sysexits.h numbers). The operator reads 0, 65, 75 and
  * 78; 64 belongs to the plain command alone.
  */
-import { errnoOf, type Verdict, WorkerError } from './errors.ts';
+import { errnoOf, messageOf, type Verdict, WorkerError } from './errors.ts';
 
 export const EXIT = { done: 0, usage: 64, reject: 65, retry: 75, misconfigured: 78 } as const;
 
@@ -55,7 +55,9 @@ export function verdictOfRootErrno(errno: string | undefined): Verdict {
 export function asWorkerError(error: unknown, side: Side, shown: string): WorkerError {
   if (error instanceof WorkerError) return error;
   const errno = errnoOf(error);
-  if (errno === undefined) return new WorkerError('retry', `${side} ${shown}: unexpected failure`, error);
+  if (errno === undefined) {
+    return new WorkerError('retry', `${side} ${shown}: unexpected failure (${messageOf(error)})`, error);
+  }
   return new WorkerError(verdictOfErrno(errno, side), `${side} ${shown}: ${describeErrno(errno)}`, error);
 }
 
