@@ -1,0 +1,107 @@
+import { chown, mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Cluster, startCluster } from '../../test/cluster/cluster.ts';
+import { buildImage, NONROOT_ID } from '../../test/cluster/images.ts';
+import { EMULATOR_CREDENTIALS, EMULATOR_REGION, type SqsEmulator, startSqsEmulator } from '../../test/support/sqs-emulator.ts';
+import { applyText, type Kubectl, kubectlFor } from './kubectl.ts';
+
+export const OPERATOR_IMAGE = 'localhost/batchqueue-operator:dev';
+export const WORKER_IMAGE = 'localhost/batchqueue-worker:dev';
+const OPERATOR_NAMESPACE = 'batchqueue-system';
+const EMULATOR_PORT = 4566;
+
+const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Everything the demo runs in. */
+export interface Environment {
+  readonly cluster: Cluster;
+  readonly emulator: SqsEmulator;
+  readonly kubectl: Kubectl;
+  /** Applies manifests given as text. */
+  readonly apply: (manifest: string) => Promise<void>;
+  /** The directory behind the claim `efs-claim`. */
+  readonly volume: string;
+  /** Ends what was started; the volume stays, for a look at the results. */
+  readonly stop: () => Promise<void>;
+}
+
+type Progress = (line: string) => void;
+
+/**
+ * Starts a Kubernetes node, an SQS emulator that its pods can reach, and the volume behind `efs-claim`; builds and loads
+ * the two images. Rejects with what is missing when this machine cannot run a node; nothing is left then.
+ */
+export async function startEnvironment(onProgress: Progress, signal: AbortSignal): Promise<Environment> {
+  const images = await Promise.all([
+    buildImage({ name: OPERATOR_IMAGE, entry: 'operator/main.ts', onProgress }),
+    buildImage({ name: WORKER_IMAGE, entry: 'worker/main.ts', onProgress }),
+  ]);
+  const cluster = await startCluster({ size: 'node', images, onProgress, signal });
+  try {
+    const emulator = await startEmulator(cluster.hostAddress);
+    onProgress(`SQS emulator listens on ${emulator.endpoint}`);
+    const { kubectlPath, kubeconfigPath } = cluster;
+    return {
+      cluster,
+      emulator,
+      kubectl: kubectlFor(kubectlPath, kubeconfigPath),
+      apply: (manifest) => applyText(kubectlPath, kubeconfigPath, manifest),
+      volume: await makeVolume(cluster.name),
+      stop: async () => {
+        await emulator.stop();
+        await cluster.stop();
+      },
+    };
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
+}
+
+/** Installs the CRD and the operator, in the cluster and from its image, as a user would; waits until it is ready. */
+export async function installOperator({ kubectl, apply, emulator }: Environment): Promise<void> {
+  await kubectl('apply', '-f', path.join(REPOSITORY, 'crds/batchqueues.yaml'));
+  await kubectl('wait', '--for=condition=Established', '--timeout=30s', 'crd/batchqueues.batchqueue.io');
+  await kubectl('apply', '-k', path.join(REPOSITORY, 'deploy/operator'));
+  // What an installer would put into an overlay: where SQS is, and credentials for it.
+  const { accessKeyId, secretAccessKey } = EMULATOR_CREDENTIALS;
+  await apply(`
+apiVersion: v1
+kind: Secret
+metadata: { name: batchqueue-aws, namespace: ${OPERATOR_NAMESPACE} }
+stringData: { AWS_ACCESS_KEY_ID: ${accessKeyId}, AWS_SECRET_ACCESS_KEY: ${secretAccessKey} }
+`);
+  const inNamespace = ['-n', OPERATOR_NAMESPACE];
+  const deployment = 'deployment/batchqueue-operator';
+  const settings = [`BATCHQUEUE_SQS_ENDPOINT=${emulator.endpoint}`, `AWS_REGION=${EMULATOR_REGION}`];
+  await kubectl(...inNamespace, 'set', 'image', deployment, `operator=${OPERATOR_IMAGE}`);
+  await kubectl(...inNamespace, 'set', 'env', deployment, ...settings);
+  await kubectl(...inNamespace, 'rollout', 'status', deployment, '--timeout=90s');
+}
+
+/** Applies a manifest of this folder with its `${NAME}` placeholders filled in. */
+export async function applyTemplate(
+  { apply }: Environment,
+  file: string,
+  values: Readonly<Record<string, string>>,
+): Promise<void> {
+  const text = await readFile(new URL(file, import.meta.url), 'utf8');
+  await apply(text.replace(/\$\{([A-Z_]+)\}/g, (placeholder, name: string) => values[name] ?? placeholder));
+}
+
+/** The usual port if it is free, so that the printed commands look familiar. */
+async function startEmulator(address: string): Promise<SqsEmulator> {
+  return startSqsEmulator({ address, port: EMULATOR_PORT }).catch(() => startSqsEmulator({ address }));
+}
+
+/** A fresh directory that the worker, which is not root, may write to. */
+async function makeVolume(clusterName: string): Promise<string> {
+  const stamp = new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-');
+  const volume = path.join(REPOSITORY, 'dist', 'demo', `${stamp}-${clusterName}`);
+  for (const directory of [volume, path.join(volume, 'in'), path.join(volume, 'out')]) {
+    await mkdir(directory, { recursive: true });
+    await chown(directory, NONROOT_ID, NONROOT_ID);
+  }
+  return volume;
+}
