@@ -201,7 +201,12 @@ export class RestClient {
     const path = withQuery(pathOf(resource, namespace), { ...query, watch: true });
     const headers = { accept: 'application/json', 'user-agent': USER_AGENT };
     const response = await this.#send(attempt, { method: 'GET', path, headers, signal, isStream: true });
-    yield* readWatchEvents(attempt, response.body);
+    try {
+      yield* readWatchEvents(attempt, response.body);
+    } finally {
+      // Also when the caller stops reading before the first line: the connection must not stay taken.
+      response.body.destroy();
+    }
   }
 
   async #call(call: Call): Promise<string> {

@@ -106,6 +106,8 @@ class PooledTransport implements Transport {
     let isOpen = false;
     try {
       const response = await this.#request(request);
+      // Whoever reads gets the error from the iterator; an abandoned body must not bring the process down with it.
+      response.body.on('error', () => undefined);
       response.body.once('close', () => {
         this.#streams -= 1;
       });
