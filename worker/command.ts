@@ -9,7 +9,7 @@ import { plainReport, type WriteLine } from './report.ts';
 import { locatePlain } from './storage.ts';
 import { noTotals } from './totals.ts';
 
-export const USAGE = `usage: batchqueue-worker <input.csv> <output.csv> [--seed <text>]
+const USAGE = `usage: batchqueue-worker <input.csv> <output.csv> [--seed <text>]
 
 Reads ID,Value and writes ID,Value,ProcessedValue, where ProcessedValue is Value
 times a factor drawn uniformly from [0.8, 1.2). The same seed gives the same

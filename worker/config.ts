@@ -6,10 +6,6 @@ export interface WorkerConfig {
   readonly messagesFile: string;
   /** Directory that all paths in message bodies are relative to. */
   readonly storageRoot: string;
-  /** Where the result goes; the kubelet reads it from `/dev/termination-log` unless the pod says otherwise. */
-  readonly resultFile: string;
-  /** Names the Job in logs; absent variables are absent fields. */
-  readonly logFields: Readonly<Record<string, string>>;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -26,12 +22,15 @@ export function isInPod(env: Environment): boolean {
   return env['BATCHQUEUE_MESSAGES_FILE'] !== undefined;
 }
 
-/** Path of the result file; known even when the rest of the environment is wrong, so that this can be reported. */
+/**
+ * Path of the result file: where the kubelet looks unless the container says otherwise. Known even when the rest of the
+ * environment is wrong, so that this can be reported.
+ */
 export function resultFileOf(env: Environment): string {
   return env['BATCHQUEUE_RESULT_FILE'] ?? '/dev/termination-log';
 }
 
-/** The fields that every log line of a pod carries. */
+/** The fields that every log line of a pod carries; absent variables are absent fields. */
 export function logFieldsOf(env: Environment): Record<string, string> {
   const known = Object.entries(LOG_FIELDS).map(([field, name]) => [field, env[name]] as const);
   return Object.fromEntries(known.filter((entry): entry is [string, string] => entry[1] !== undefined));
@@ -50,5 +49,5 @@ export function configFromEnvironment(env: Environment): WorkerConfig {
     );
   }
   if (problems.length > 0) throw new WorkerError('misconfigured', problems.join('; '));
-  return { messagesFile, storageRoot, resultFile: resultFileOf(env), logFields: logFieldsOf(env) };
+  return { messagesFile, storageRoot };
 }

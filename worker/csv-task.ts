@@ -57,23 +57,27 @@ interface Files {
   readonly totals: Totals;
 }
 
+/** `flow` with its failures put into words. */
 async function transform(task: CsvTask, files: Files, signal: AbortSignal): Promise<void> {
-  const { input, totals } = files;
   try {
-    const start = await bytesOfBom(input);
-    const stage = new CsvStage(processedValues(factorsFrom(task.seed)), start);
-    await pipeline(
-      blocksOf(input, start, totals),
-      stage,
-      (blocks: AsyncIterable<Buffer>) => writeBlocks(blocks, { stage, output: files.output, totals }),
-      { signal },
-    );
+    await flow(task, files, signal);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
-    if (error instanceof BadRowAt) throw await located(error, input, task.input.shown);
+    if (error instanceof BadRowAt) throw await located(error, files.input, task.input.shown);
     const [side, { shown }] =
       syscallOf(error) === 'read' ? (['input', task.input] as const) : (['output', task.output] as const);
     throw asWorkerError(error, side, shown);
+  }
+}
+
+async function flow(task: CsvTask, { input, output, totals }: Files, signal: AbortSignal): Promise<void> {
+  const start = await bytesOfBom(input);
+  const stage = new CsvStage(processedValues(factorsFrom(task.seed)), start);
+  const sink = (blocks: AsyncIterable<Buffer>) => writeBlocks(blocks, { stage, output, totals });
+  try {
+    await pipeline(blocksOf(input, start, totals), stage, sink, { signal });
+  } finally {
+    totals.rowsIn = Math.max(0, stage.rowCount);
   }
 }
 

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { parse } from 'csv-parse/sync';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { runCsvTask } from '../../../worker/csv-task.ts';
 import { factorsFrom } from '../../../worker/factors.ts';
 import { noTotals } from '../../../worker/totals.ts';

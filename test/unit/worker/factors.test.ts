@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { factorsFrom } from '../../../worker/factors.ts';
 
 function first(count: number, seed: string): number[] {

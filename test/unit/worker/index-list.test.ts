@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { indexListText } from '../../../worker/index-list.ts';
 
 test.each<[number[], string]>([

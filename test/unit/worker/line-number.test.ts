@@ -1,9 +1,18 @@
 import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { lineNumberAt } from '../../../worker/line-number.ts';
 import { workspace } from './workspace.ts';
+
+async function lineOf(path: string, offset: number): Promise<number> {
+  const file = await open(path);
+  try {
+    return await lineNumberAt(file, offset);
+  } finally {
+    await file.close();
+  }
+}
 
 test('the line of an offset is that of the first character there that ends no line', async () => {
   const path = join(await workspace(), 'a');
@@ -14,10 +23,9 @@ test('the line of an offset is that of the first character there that ends no li
       async (text, offset) => {
         fc.pre(offset <= text.length);
         await writeFile(path, text);
-        const file = await open(path);
         const rest = text.slice(offset).match(/^[\r\n]*/)?.[0] ?? '';
         const line = (text.slice(0, offset) + rest).split('\n').length;
-        await expect(lineNumberAt(file, offset).finally(() => file.close())).resolves.toBe(line);
+        expect(await lineOf(path, offset)).toBe(line);
       },
     ),
   );
@@ -26,6 +34,5 @@ test('the line of an offset is that of the first character there that ends no li
 test('lines are counted across blocks', async () => {
   const path = join(await workspace(), 'a');
   await writeFile(path, `${'x\r\n'.repeat(300_000)}last`);
-  const file = await open(path);
-  await expect(lineNumberAt(file, 900_000).finally(() => file.close())).resolves.toBe(300_001);
+  expect(await lineOf(path, 900_000)).toBe(300_001);
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { processedValues } from '../../../worker/processed-value.ts';
 
 /** The transform after its header, with a factor that can be followed by eye. */

@@ -1,9 +1,13 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
+import { z } from 'zod';
+import { indexListText } from '../../../worker/index-list.ts';
 import { MAX_RESULT_BYTES, type Result, resultText, writeResult } from '../../../worker/result.ts';
 import { namesIn, workspace } from './workspace.ts';
+
+const reading = z.object({ reason: z.string(), succeededIndexes: z.string(), rejectedIndexes: z.string() });
 
 function aResult(more: Partial<Result> = {}): Result {
   const totals = { rowsIn: 3, rowsOut: 2, bytesIn: 30, bytesOut: 40 };
@@ -30,10 +34,11 @@ describe('The result', () => {
       fc.property(indexes, indexes, reason, (succeeded, rejected, text) => {
         const written = resultText(aResult({ succeeded, rejected, reason: text }));
         expect(Buffer.byteLength(written)).toBeLessThanOrEqual(MAX_RESULT_BYTES);
-        const read = JSON.parse(written) as { reason: string; succeededIndexes: string };
+        const read = reading.parse(JSON.parse(written));
         expect(read.reason.isWellFormed()).toBe(text.isWellFormed());
         expect(text.startsWith(read.reason.replace(/…$/, ''))).toBe(true);
-        expect(read.succeededIndexes).toBe(JSON.parse(resultText(aResult({ succeeded }))).succeededIndexes);
+        expect(read.succeededIndexes).toBe(indexListText(succeeded));
+        expect(read.rejectedIndexes).toBe(indexListText(rejected));
       }),
     );
   });

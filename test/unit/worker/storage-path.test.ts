@@ -1,10 +1,10 @@
 import { join, normalize } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { problemOfPath } from '../../../worker/storage-path.ts';
 
 describe('A path in a message', () => {
-  test.each(['a.csv', 'in/a.csv', '.hidden', 'a b/ü/日本.csv', '...', 'a..b', `${'x'.repeat(255)}`])(
+  test.each(['a.csv', 'in/a.csv', '.hidden', 'a b/ü/日本.csv', '...', 'a..b', 'x'.repeat(255)])(
     '%j may be used',
     (path) => {
       expect(problemOfPath(path)).toBeUndefined();

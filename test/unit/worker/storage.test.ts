@@ -23,7 +23,9 @@ const rejection = (text: string) =>
 describe('An input', () => {
   test('that is a regular file inside the root is opened', async () => {
     const file = await openInput(at('in/a.csv'));
-    expect(await file.readFile('utf8').finally(() => file.close())).toBe('inside');
+    const text = await file.readFile('utf8');
+    await file.close();
+    expect(text).toBe('inside');
   });
 
   test('that is a hard link is a regular file', async () => {

@@ -29,9 +29,25 @@ export interface Ended {
 
 export type Worker = ChildProcessByStdio<null, Readable, Readable>;
 
+/** How a worker is started, besides its arguments and environment. */
+export interface Start {
+  readonly cwd?: string;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Limit on the size of any file it writes, in blocks of `ulimit -f`. */
+  readonly fileSizeBlocks?: number;
+}
+
 /** Starts the real worker with exactly this environment. */
-export function startWorker(args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd = tmpdir()): Worker {
-  return spawn(process.execPath, [MAIN, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+export function startWorker(args: readonly string[], env: NodeJS.ProcessEnv = {}, start: Start = {}): Worker {
+  const { fileSizeBlocks, ...rest } = start;
+  const command = [process.execPath, MAIN, ...args];
+  const limited =
+    fileSizeBlocks === undefined
+      ? command
+      : ['sh', '-c', `ulimit -f ${fileSizeBlocks}; exec "$@"`, 'sh', ...command];
+  const [file = '', ...fileArgs] = limited;
+  return spawn(file, fileArgs, { cwd: tmpdir(), ...rest, env, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** What a worker said and how it ended. */

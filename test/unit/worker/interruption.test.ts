@@ -1,0 +1,88 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { aRecord, ended, eventually, namesIn, podWith, startWorker } from './workspace.ts';
+
+const ROWS = 400_000;
+
+/** A pod with a file large enough to be interrupted in, and a small published output from before. */
+async function largePod() {
+  const pod = await podWith([aRecord({ input: 'in/large.csv', output: 'large.csv' })]);
+  await writeFile(join(pod.storage, 'in/large.csv'), `ID,Value\n${'1,100.5\n'.repeat(ROWS)}`);
+  await writeFile(join(pod.storage, 'large.csv'), 'as it was');
+  return pod;
+}
+
+/** Resolves when the worker has begun to write. */
+async function writing(storage: string): Promise<string> {
+  return eventually(async () => (await namesIn(storage)).find((name) => name.endsWith('.tmp')));
+}
+
+describe('A worker that is interrupted while it writes', () => {
+  test('by SIGTERM removes its temporary file, publishes nothing and exits with 75', async () => {
+    const pod = await largePod();
+    const worker = startWorker([], pod.env);
+    await writing(pod.storage);
+    worker.kill('SIGTERM');
+    expect(await ended(worker)).toMatchObject({ code: 75, stderr: '' });
+    expect(await namesIn(pod.storage)).toEqual(['in', 'large.csv']);
+    expect(await readFile(join(pod.storage, 'large.csv'), 'utf8')).toBe('as it was');
+    expect(await pod.result()).toMatchObject({
+      succeededIndexes: '',
+      rejectedIndexes: '',
+      reason: 'stopped by SIGTERM before the end',
+      summary: { rowsOut: 0 },
+    });
+  });
+
+  test('by SIGKILL publishes no part, and the next run publishes the whole', async () => {
+    const pod = await largePod();
+    const worker = startWorker([], pod.env);
+    const temporary = await writing(pod.storage);
+    worker.kill('SIGKILL');
+    expect(await ended(worker)).toMatchObject({ signal: 'SIGKILL' });
+    expect(await namesIn(pod.storage)).toEqual([temporary, 'in', 'large.csv']);
+    expect(await readFile(join(pod.storage, 'large.csv'), 'utf8')).toBe('as it was');
+    expect((await ended(startWorker([], pod.env))).code).toBe(0);
+    expect((await readFile(join(pod.storage, 'large.csv'), 'utf8')).split('\n')).toHaveLength(ROWS + 2);
+  }, 30_000);
+
+  test('keeps what it has finished: the succeeded records are named', async () => {
+    const pod = await largePod();
+    await writeFile(join(pod.storage, 'in/small.csv'), 'ID,Value\n1,1\n');
+    const records = [
+      aRecord({ input: 'in/small.csv', output: 'small.csv' }),
+      aRecord({ input: 'in/large.csv', output: 'large.csv' }),
+    ];
+    await writeFile(pod.env['BATCHQUEUE_MESSAGES_FILE'] ?? '', JSON.stringify(records));
+    const worker = startWorker([], pod.env);
+    await eventually(async () => ((await namesIn(pod.storage)).includes('small.csv') ? true : undefined));
+    await writing(pod.storage);
+    worker.kill('SIGTERM');
+    expect((await ended(worker)).code).toBe(75);
+    expect(await pod.result()).toMatchObject({
+      succeededIndexes: '0',
+      rejectedIndexes: '',
+      summary: { rowsOut: 1 },
+    });
+    expect(await namesIn(pod.storage)).toEqual(['in', 'large.csv', 'small.csv']);
+  });
+});
+
+test('Two workers with the same message at the same time leave one valid output and no temporary file', async () => {
+  const pod = await largePod();
+  const both = await Promise.all([startWorker([], pod.env), startWorker([], pod.env)].map(ended));
+  expect(both.map(({ code }) => code)).toEqual([0, 0]);
+  const together = await readFile(join(pod.storage, 'large.csv'), 'utf8');
+  expect(await namesIn(pod.storage)).toEqual(['in', 'large.csv']);
+  expect((await ended(startWorker([], pod.env))).code).toBe(0);
+  expect(together === (await readFile(join(pod.storage, 'large.csv'), 'utf8'))).toBe(true);
+}, 30_000);
+
+test('A file of very short rows, which make the most garbage, passes within the heap limit of the image', async () => {
+  const pod = await largePod();
+  await writeFile(join(pod.storage, 'in/large.csv'), `ID,Value\n${',1\n'.repeat(1_500_000)}`);
+  const env = { ...pod.env, NODE_OPTIONS: '--max-old-space-size=64 --max-semi-space-size=4' };
+  expect((await ended(startWorker([], env))).code).toBe(0);
+  expect(await pod.result()).toMatchObject({ summary: { rowsIn: 1_500_000, rowsOut: 1_500_000 } });
+}, 60_000);
