@@ -9,7 +9,7 @@ import {
 } from './environment.ts';
 import { demoMessages } from './messages.ts';
 import { ProgressLine } from './progress-line.ts';
-import { printNextSteps, printReport, tallyLine } from './report.ts';
+import { diagnosis, printNextSteps, printReport, tallyLine } from './report.ts';
 import { type Queues, sendMessages, type Tally, tally, untilDrained } from './run.ts';
 
 /**
@@ -19,6 +19,8 @@ import { type Queues, sendMessages, type Tally, tally, untilDrained } from './ru
 
 const EX_USAGE = 64;
 const EX_UNAVAILABLE = 69;
+const EX_SOFTWARE = 70;
+const EX_INTERRUPTED = 130;
 const USAGE = 'npm run demo [-- --once]\n\n  --once   end by itself; exit code 0 only if every message came out right\n';
 
 async function main(): Promise<number> {
@@ -34,11 +36,17 @@ async function main(): Promise<number> {
   try {
     environment = await startEnvironment(say, interrupt.signal);
   } catch (error) {
+    if (interrupt.signal.aborted) return EX_INTERRUPTED;
     say(error instanceof Error ? error.message : String(error));
     return EX_UNAVAILABLE;
   }
   try {
     return await demonstrate(environment, options.once, interrupt.signal);
+  } catch (error) {
+    if (interrupt.signal.aborted) return EX_INTERRUPTED;
+    say(error instanceof Error ? error.message : String(error));
+    process.stdout.write(await diagnosis(environment));
+    return EX_SOFTWARE;
   } finally {
     say('removing the cluster');
     await environment.stop();
@@ -75,14 +83,14 @@ async function prepare(environment: Environment): Promise<Queues> {
   say('applying efs-claim, ecr-sa and the BatchQueue orders');
   await applyTemplate(environment, 'storage.yaml', { VOLUME_DIRECTORY: volume });
   await applyTemplate(environment, 'orders.yaml', { QUEUE_URL: orders, WORKER_IMAGE });
-  await kubectl('wait', '--for=condition=Ready', '--timeout=60s', 'batchqueue/orders');
+  await kubectl('wait', '--for=condition=Ready', '--timeout=20s', 'batchqueue/orders');
   return queues;
 }
 
 /** Status is at most seconds behind the queues; wait for it, so that what is printed is what is. */
 async function settledStatus({ kubectl }: Environment): Promise<void> {
-  await kubectl('wait', '--for=condition=Drained', '--timeout=60s', 'batchqueue/orders');
-  await kubectl('wait', '--for=jsonpath={.status.queue.deadLetter}=1', '--timeout=60s', 'batchqueue/orders');
+  await kubectl('wait', '--for=condition=Drained', '--timeout=20s', 'batchqueue/orders');
+  await kubectl('wait', '--for=jsonpath={.status.queue.deadLetter}=1', '--timeout=20s', 'batchqueue/orders');
 }
 
 function cameOutRight({ messages, succeeded, deadLettered, lost, problems }: Tally): boolean {

@@ -46,6 +46,17 @@ export function printNextSteps({ cluster, emulator }: Environment, queues: Queue
   );
 }
 
+/** What a maintainer wants to see when the demo did not come out right; whatever of it can be had. */
+export async function diagnosis({ kubectl }: Environment): Promise<string> {
+  const questions = [
+    ['describe', 'batchqueues'],
+    ['get', 'jobs,pods', '-A', '-o', 'wide'],
+    ['logs', '-n', 'batchqueue-system', 'deployment/batchqueue-operator', '--tail=40'],
+  ];
+  const answers = await Promise.all(questions.map((question) => kubectl(...question).catch(String)));
+  return answers.map((answer, index) => `\n── kubectl ${questions[index]?.join(' ')}\n${answer}`).join('');
+}
+
 async function listResults(volume: string): Promise<string> {
   const directory = path.join(volume, 'out');
   const names = (await readdir(directory)).toSorted();

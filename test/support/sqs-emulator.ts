@@ -44,7 +44,11 @@ export async function startSqsEmulator(
   return {
     endpoint,
     client,
-    createQueue: (name, redrive) => createQueue(client, name, redrive),
+    // The emulator would name a host of its own; this one can be reached by whoever reaches the emulator.
+    createQueue: async (name, redrive) => {
+      const url = await createQueue(client, name, redrive);
+      return `${endpoint}${new URL(url).pathname}`;
+    },
     send: async (url, body) => {
       const answer = await client.send(new SendMessageCommand({ QueueUrl: url, MessageBody: body }));
       return answer.MessageId ?? '';
