@@ -6,9 +6,12 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { afterAll } from '@jest/globals';
+import { afterAll, jest } from '@jest/globals';
 
 const MAIN = resolve(import.meta.dirname, '../../../worker/main.ts');
+
+// Starting a process takes a fraction of a second, but many times that on a machine that is busy.
+jest.setTimeout(60_000);
 
 const made: string[] = [];
 afterAll(() => Promise.all(made.map((directory) => rm(directory, { recursive: true, force: true }))));
