@@ -4,7 +4,7 @@ import type { Progress } from './progress.ts';
 import type { Totals } from './totals.ts';
 
 /** The paths of a task, for people. */
-export interface Named {
+interface Named {
   readonly input: string;
   readonly output: string;
   /** Present when the task came with a message. */

@@ -52,7 +52,7 @@ describe('An input', () => {
   });
 
   test('that is a pipe or a socket is refused without waiting for a writer', async () => {
-    execFileSync('mkfifo', [join(root, 'in/pipe')]);
+    execFileSync('/usr/bin/env', ['mkfifo', join(root, 'in/pipe')]);
     await expect(openInput(at('in/pipe'))).rejects.toEqual(rejection('allowed: a regular file'));
     const server = createServer().listen(join(root, 'in/socket'));
     await new Promise((resolve) => server.once('listening', resolve));
