@@ -124,7 +124,6 @@ export class ObjectStore {
     const order = compareResourceVersions(known.metadata.resourceVersion, item.metadata.resourceVersion);
     if (order === 0 || (order > 0 && !isRewound)) return [];
     if (known.metadata.uid === item.metadata.uid) return [{ before: known, after: this.#set(item) }];
-    this.#drop(known);
     return [
       { before: known, after: undefined },
       { before: undefined, after: this.#set(item) },

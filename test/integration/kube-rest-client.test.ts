@@ -260,8 +260,9 @@ describe('connections', () => {
     await writeFile(authority, `${proxy.certificate()}\n`);
     await pooled.client.create(CONFIG_MAPS, namespace, aConfigMap('rotated'));
 
-    expect(unchanged).toBe(1);
-    expect(proxy.connections() - before).toBe(2);
+    // The watch may hold the connection of the first list, or one of its own.
+    expect(unchanged).toBeLessThanOrEqual(1);
+    expect(proxy.connections() - before).toBe(unchanged + 1);
     expect(await watch.next()).toMatchObject({
       value: { type: 'ADDED', object: { metadata: { name: 'rotated' } } },
     });
