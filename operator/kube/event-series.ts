@@ -11,7 +11,7 @@ const NAME_CHARACTERS_MAX = 200;
 const ELLIPSIS = '…';
 
 /** What an event is about. */
-export interface EventReference {
+interface EventReference {
   readonly apiVersion: string;
   readonly kind: string;
   readonly name: string;

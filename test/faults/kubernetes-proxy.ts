@@ -45,7 +45,6 @@ export type Fault =
 
 /** Common refusals. */
 export const gone: Fault = { kind: 'refuse', status: 410, reason: 'Expired' };
-export const notFound: Fault = { kind: 'refuse', status: 404, reason: 'NotFound' };
 export const forbidden: Fault = { kind: 'refuse', status: 403, reason: 'Forbidden' };
 export const unavailable: Fault = { kind: 'refuse', status: 503, reason: 'ServiceUnavailable' };
 
