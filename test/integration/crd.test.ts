@@ -9,6 +9,7 @@ import generatedJobTemplate from '../../operator/api/job-template.generated.json
 import { fieldOf } from '../../operator/api/json.ts';
 import { parseBatchQueue } from '../../operator/api/validate.ts';
 import { jobTemplateSchemaFrom } from '../../scripts/job-template-schema.ts';
+import { waitFor } from '../cluster/wait.ts';
 import { integrationCluster } from '../jest/clusters.ts';
 import { sampleBatchQueues } from '../unit/api/batch-queue-arbitrary.ts';
 import { invalidExamples, validExamples } from '../unit/api/crd-examples.ts';
@@ -45,7 +46,8 @@ async function mustKubectl(...args: string[]): Promise<string> {
 
 beforeAll(async () => {
   await mustKubectl('apply', '-f', CRD);
-  await mustKubectl('wait', '--for=condition=Established', '--timeout=30s', 'crd/batchqueues.batchqueue.io');
+  // `kubectl wait` gives up on a CRD that has no conditions yet.
+  await waitFor(() => mustKubectl('get', 'batchqueues'), { what: 'serving batchqueues', timeoutMs: 45_000 });
   await mustKubectl('create', 'namespace', namespace);
 }, 60_000);
 
