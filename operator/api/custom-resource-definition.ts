@@ -8,7 +8,7 @@ import { batchQueueStatusSchema } from './status.ts';
 import { addRules, type StructuralSchema, structuralFromZod, withBounds } from './structural-schema.ts';
 
 /** Lower-case plural of the resource, as it stands in API paths. */
-export const PLURAL = 'batchqueues';
+const PLURAL = 'batchqueues';
 
 interface PrinterColumn {
   readonly name: string;

@@ -19,7 +19,7 @@ export interface QueueUrl {
   readonly aws: AwsLocation | undefined;
 }
 
-export interface AwsLocation {
+interface AwsLocation {
   readonly region: string;
   readonly partition: string;
 }
@@ -114,7 +114,7 @@ export function parseQueueUrl(url: string): QueueUrl | undefined {
  * The region and partition of an AWS SQS host name (standard, FIPS, dual-stack, legacy and VPC endpoint forms), or
  * undefined for any other host. `hostname` is in lower case and has no port.
  */
-export function awsLocationOf(hostname: string): AwsLocation | undefined {
+function awsLocationOf(hostname: string): AwsLocation | undefined {
   if (hostname === LEGACY_GLOBAL_HOST) return { region: 'us-east-1', partition: 'aws' };
   for (const partition of PARTITIONS) {
     const region = regionOf(hostname, partition);

@@ -11,7 +11,7 @@ import { QUEUE_URL_PATTERN } from './queue-url.ts';
 import { mustMatch, mustNotMatch, type Rule } from './rule.ts';
 
 /** The Job's name is the queue's name, a hyphen and 16 characters of a hash, and `-r2` and so on: 63 in all. */
-export const MAX_NAME_LENGTH = 52;
+const MAX_NAME_LENGTH = 52;
 
 const DNS_LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const DNS_SUBDOMAIN = `^${DNS_LABEL}([.]${DNS_LABEL})*$`;

@@ -36,7 +36,7 @@ export interface StructuralSchema {
 }
 
 /** One CEL rule as the CRD carries it. */
-export interface Validation {
+interface Validation {
   rule: string;
   message: string;
   reason?: string;
