@@ -12,6 +12,7 @@ import { markedEnvironment } from './processes.ts';
 import { provideNodeTools, thisMachine, unsupportedReason } from './requirements.ts';
 import type { ClusterSize, Slot } from './slots.ts';
 import { claimSlot, defaultStateDirectory, readRecord, writeRecord } from './slots.ts';
+import { removeCluster } from './teardown.ts';
 
 export interface ClusterOptions {
   /** `control-plane`: etcd, API server, controller manager. `node`: those, plus a node that runs pods (root). */
@@ -53,7 +54,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const progress = options.onProgress ?? (() => undefined);
   const reason = unsupportedReason(options.size, thisMachine());
   if (reason !== undefined) throw new Error(reason);
-  const slot = await claimSlot(defaultStateDirectory(), options.size, Date.now());
+  const stateDirectory = defaultStateDirectory();
+  const claim = { stateDirectory, size: options.size, nowMs: Date.now(), remove: removeCluster };
+  const slot = await claimSlot(claim);
   const guard = postGuard(slot);
   try {
     await updateRecord(slot, { janitor: guard.janitor });

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { addressesOfSlot, isTaken, SLOT_COUNT } from './addresses.ts';
 import { hasErrno } from './errno.ts';
 import { identityOf, isRunning, processIdentitySchema } from './process-table.ts';
-import { removeCluster } from './teardown.ts';
+import type { Remains } from './teardown.ts';
 
 export type ClusterSize = 'control-plane' | 'node';
 
@@ -33,6 +33,14 @@ export interface Slot {
   readonly directory: string;
 }
 
+export interface Claim {
+  readonly stateDirectory: string;
+  readonly size: ClusterSize;
+  readonly nowMs: number;
+  /** Removes what a dead cluster left. */
+  readonly remove: (remains: Remains) => Promise<void>;
+}
+
 /** A claim without a readable record is left alone for this long: its owner may be about to write one. */
 const CLAIM_GRACE_MS = 60_000;
 
@@ -48,12 +56,12 @@ export function defaultStateDirectory(): string {
  * Claims a free slot for this process and removes what dead clusters left on the way. After a crash half-way the
  * claim is stale (its launcher is dead) and the next call takes it. Throws when all slots are in use.
  */
-export async function claimSlot(stateDirectory: string, size: ClusterSize, nowMs: number): Promise<Slot> {
+export async function claimSlot({ stateDirectory, size, nowMs, remove }: Claim): Promise<Slot> {
   await makeStateDirectory(stateDirectory);
   const machineAddresses = ownAddresses();
   for (let slot = 0; slot < SLOT_COUNT; slot += 1) {
     const directory = path.join(stateDirectory, addressesOfSlot(slot).name);
-    if (await isStale(directory, nowMs)) await reclaim(directory, slot);
+    if (await isStale(directory, nowMs)) await reclaim(directory, slot, remove);
     if (isTaken(addressesOfSlot(slot), machineAddresses)) continue;
     if (!(await makeDirectory(directory))) continue;
     const launcher = identityOf(process.pid);
@@ -109,14 +117,14 @@ async function isStale(directory: string, nowMs: number): Promise<boolean> {
 }
 
 /** The rename decides between two launchers that find the same stale slot: the loser's rename fails. */
-async function reclaim(directory: string, slot: number): Promise<void> {
+async function reclaim(directory: string, slot: number, remove: Claim['remove']): Promise<void> {
   const aside = `${directory}.stale-${process.pid}`;
   try {
     await rename(directory, aside);
   } catch {
     return;
   }
-  await removeCluster({ slot, mark: directory, directory: aside });
+  await remove({ slot, mark: directory, directory: aside });
 }
 
 async function makeDirectory(directory: string): Promise<boolean> {
