@@ -22,7 +22,7 @@ const CONTROL_PLANE_BINARIES = ['etcd', 'kube-apiserver', 'kube-controller-manag
 const NODE_BINARIES = [...CONTROL_PLANE_BINARIES, 'kube-scheduler', 'kubelet', 'kube-proxy'];
 
 /** The binaries that a cluster of this size runs, kubectl included. */
-export function binariesFor(size: ClusterSize): readonly string[] {
+function binariesFor(size: ClusterSize): readonly string[] {
   return size === 'node' ? NODE_BINARIES : CONTROL_PLANE_BINARIES;
 }
 

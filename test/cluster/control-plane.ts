@@ -1,6 +1,5 @@
 /** The smaller size (etcd, API server, controller manager), and what both sizes share. */
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { addressesOfSlot } from './addresses.ts';
 import type { ApiAccess } from './api-probe.ts';
@@ -10,6 +9,7 @@ import type { ClusterLayout } from './components.ts';
 import { apiServer, controllerManager, etcd } from './components.ts';
 import { buildKubeconfig } from './kubeconfig.ts';
 import { makePki } from './pki.ts';
+import { freePorts } from './ports.ts';
 import { Processes } from './processes.ts';
 import { waitFor } from './wait.ts';
 
@@ -41,16 +41,15 @@ const READY_WITHIN_MS = 60_000;
  */
 export async function startControlPlane(context: StartContext): Promise<Running> {
   const { directory, progress, signal } = context;
-  const [etcdPort, etcdPeer, apiPort, managerPort] = await freePorts(4);
-  if (!etcdPort || !etcdPeer || !apiPort || !managerPort) throw new Error('no free ports on 127.0.0.1');
+  const ports = await freePorts(context.slot);
   const layout: ClusterLayout = {
     directory,
     binaries: context.binaries,
-    ports: { etcd: etcdPort, etcdPeer, apiServer: apiPort, controllerManager: managerPort },
+    ports,
     serviceNetwork: addressesOfSlot(context.slot).serviceNetwork,
   };
   const access = await makeCredentials(layout, {
-    server: `https://127.0.0.1:${apiPort}`,
+    server: `https://127.0.0.1:${ports.apiServer}`,
     requests: [
       {
         name: 'apiserver',
@@ -115,26 +114,6 @@ export async function defaultAccountExists(
   const account = '/api/v1/namespaces/default/serviceaccounts/default';
   const options = { what: 'ServiceAccount default/default', timeoutMs: READY_WITHIN_MS, signal };
   await waitFor(async () => (await readApi(access, account)) !== '', options);
-}
-
-/** Ports that are free now, all different because all are held until the last is known. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject).listen(0, '127.0.0.1', resolve);
-      });
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('no free port on 127.0.0.1');
-    return address.port;
-  });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 function pairOf<T>(pairs: Readonly<Record<string, T>>, name: string): T {
