@@ -21,7 +21,8 @@ export function outputProblem(input: string, output: string): string | undefined
 
 function isProcessed([id, value]: readonly string[], result: readonly string[]): boolean {
   const [resultId, resultValue, processed] = result;
-  if (resultId !== id || resultValue !== value || processed === undefined || result.length !== 3) return false;
+  if (resultId !== id || resultValue !== value || processed === undefined || result.length !== 3)
+    return false;
   if (Number(value) === 0) return Number(processed) === 0;
   const factor = Number(processed) / Number(value);
   return factor >= MIN_FACTOR - EPSILON && factor < MAX_FACTOR + EPSILON;

@@ -3,7 +3,13 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Cluster, startCluster } from '../../test/cluster/cluster.ts';
 import { buildImage, NONROOT_ID } from '../../test/cluster/images.ts';
-import { EMULATOR_CREDENTIALS, EMULATOR_REGION, type SqsEmulator, startSqsEmulator } from '../../test/support/sqs-emulator.ts';
+import { waitFor } from '../../test/cluster/wait.ts';
+import {
+  EMULATOR_CREDENTIALS,
+  EMULATOR_REGION,
+  type SqsEmulator,
+  startSqsEmulator,
+} from '../../test/support/sqs-emulator.ts';
 import { applyText, type Kubectl, kubectlFor } from './kubectl.ts';
 
 export const OPERATOR_IMAGE = 'localhost/batchqueue-operator:dev';
@@ -13,15 +19,19 @@ const EMULATOR_PORT = 4566;
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Everything the demo runs in. */
-export interface Environment {
-  readonly cluster: Cluster;
-  readonly emulator: SqsEmulator;
+/** A cluster to install into, SQS, and the volume behind `efs-claim`. */
+export interface Workplace {
   readonly kubectl: Kubectl;
   /** Applies manifests given as text. */
   readonly apply: (manifest: string) => Promise<void>;
-  /** The directory behind the claim `efs-claim`. */
+  readonly emulator: SqsEmulator;
+  /** A directory of this machine. */
   readonly volume: string;
+}
+
+/** Everything the demo runs in. */
+export interface Environment extends Workplace {
+  readonly cluster: Cluster;
   /** Ends what was started; the volume stays, for a look at the results. */
   readonly stop: () => Promise<void>;
 }
@@ -60,9 +70,13 @@ export async function startEnvironment(onProgress: Progress, signal: AbortSignal
 }
 
 /** Installs the CRD and the operator, in the cluster and from its image, as a user would; waits until it is ready. */
-export async function installOperator({ kubectl, apply, emulator }: Environment): Promise<void> {
+export async function installOperator({ kubectl, apply, emulator }: Workplace): Promise<void> {
   await kubectl('apply', '-f', path.join(REPOSITORY, 'crds/batchqueues.yaml'));
-  await kubectl('wait', '--for=condition=Established', '--timeout=30s', 'crd/batchqueues.batchqueue.io');
+  // Just after its creation a CRD has no conditions, which `kubectl wait` takes for an error.
+  await waitFor(() => kubectl('get', '--raw', '/apis/batchqueue.io/v1alpha1/batchqueues'), {
+    what: 'serving of the BatchQueue API',
+    timeoutMs: 30_000,
+  });
   await kubectl('apply', '-k', path.join(REPOSITORY, 'deploy/operator'));
   // What an installer would put into an overlay: where SQS is, and credentials for it.
   const { accessKeyId, secretAccessKey } = EMULATOR_CREDENTIALS;
@@ -82,7 +96,7 @@ stringData: { AWS_ACCESS_KEY_ID: ${accessKeyId}, AWS_SECRET_ACCESS_KEY: ${secret
 
 /** Applies a manifest of this folder with its `${NAME}` placeholders filled in. */
 export async function applyTemplate(
-  { apply }: Environment,
+  { apply }: Workplace,
   file: string,
   values: Readonly<Record<string, string>>,
 ): Promise<void> {
@@ -91,12 +105,12 @@ export async function applyTemplate(
 }
 
 /** The usual port if it is free, so that the printed commands look familiar. */
-async function startEmulator(address: string): Promise<SqsEmulator> {
+export async function startEmulator(address: string): Promise<SqsEmulator> {
   return startSqsEmulator({ address, port: EMULATOR_PORT }).catch(() => startSqsEmulator({ address }));
 }
 
 /** A fresh directory that the worker, which is not root, may write to. */
-async function makeVolume(clusterName: string): Promise<string> {
+export async function makeVolume(clusterName: string): Promise<string> {
   const stamp = new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-');
   const volume = path.join(REPOSITORY, 'dist', 'demo', `${stamp}-${clusterName}`);
   for (const directory of [volume, path.join(volume, 'in'), path.join(volume, 'out')]) {

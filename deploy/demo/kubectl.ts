@@ -20,10 +20,16 @@ export function kubectlFor(kubectlPath: string, kubeconfigPath: string): Kubectl
 }
 
 /** Applies manifests given as text. */
-export async function applyText(kubectlPath: string, kubeconfigPath: string, manifest: string): Promise<void> {
+export async function applyText(
+  kubectlPath: string,
+  kubeconfigPath: string,
+  manifest: string,
+): Promise<void> {
   const env = { ...process.env, KUBECONFIG: kubeconfigPath };
   await new Promise<void>((resolve, reject) => {
-    const child = execFile(kubectlPath, ['apply', '-f', '-'], { env }, (error) => (error ? reject(error) : resolve()));
+    const child = execFile(kubectlPath, ['apply', '-f', '-'], { env }, (error) =>
+      error ? reject(error) : resolve(),
+    );
     child.stdin?.end(manifest);
   });
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
+import { waitFor } from '../../test/cluster/wait.ts';
 import {
   applyTemplate,
   type Environment,
@@ -17,11 +18,13 @@ import { type Queues, sendMessages, type Tally, tally, untilDrained } from './ru
  * of them. Stays until Ctrl-C, or with `--once` ends by itself and says with its exit code whether all was right.
  */
 
+const STATUS_TIMEOUT_MS = 60_000;
 const EX_USAGE = 64;
 const EX_UNAVAILABLE = 69;
 const EX_SOFTWARE = 70;
 const EX_INTERRUPTED = 130;
-const USAGE = 'npm run demo [-- --once]\n\n  --once   end by itself; exit code 0 only if every message came out right\n';
+const USAGE =
+  'npm run demo [-- --once]\n\n  --once   end by itself; exit code 0 only if every message came out right\n';
 
 async function main(): Promise<number> {
   const options = readOptions();
@@ -75,22 +78,38 @@ async function demonstrate(environment: Environment, once_: boolean, signal: Abo
 }
 
 async function prepare(environment: Environment): Promise<Queues> {
-  const { emulator, kubectl, volume } = environment;
+  const { emulator, volume } = environment;
   say('installing the CRD and the operator');
   await installOperator(environment);
-  const orders = await emulator.createQueue('orders', { deadLetter: 'orders-dead-letters', maxReceiveCount: 3 });
+  const orders = await emulator.createQueue('orders', {
+    deadLetter: 'orders-dead-letters',
+    maxReceiveCount: 3,
+  });
   const queues = { orders, deadLetters: orders.replace(/orders$/, 'orders-dead-letters') };
   say('applying efs-claim, ecr-sa and the BatchQueue orders');
   await applyTemplate(environment, 'storage.yaml', { VOLUME_DIRECTORY: volume });
   await applyTemplate(environment, 'orders.yaml', { QUEUE_URL: orders, WORKER_IMAGE });
-  await kubectl('wait', '--for=condition=Ready', '--timeout=20s', 'batchqueue/orders');
+  await conditionOf(environment, 'Ready');
   return queues;
 }
 
 /** Status is at most seconds behind the queues; wait for it, so that what is printed is what is. */
-async function settledStatus({ kubectl }: Environment): Promise<void> {
-  await kubectl('wait', '--for=condition=Drained', '--timeout=20s', 'batchqueue/orders');
-  await kubectl('wait', '--for=jsonpath={.status.queue.deadLetter}=1', '--timeout=20s', 'batchqueue/orders');
+async function settledStatus(environment: Environment): Promise<void> {
+  await conditionOf(environment, 'Drained');
+  await waitFor(
+    async () =>
+      (await environment.kubectl('get', 'bq', 'orders', '-o', 'jsonpath={.status.queue.deadLetter}')) === '1',
+    { what: 'a dead-lettered message in status', timeoutMs: STATUS_TIMEOUT_MS },
+  );
+}
+
+/** Waits until a condition of the BatchQueue is True. */
+async function conditionOf({ kubectl }: Environment, type: string): Promise<void> {
+  const path = `jsonpath={.status.conditions[?(@.type=="${type}")].status}`;
+  await waitFor(async () => (await kubectl('get', 'bq', 'orders', '-o', path)) === 'True', {
+    what: `condition ${type} of the BatchQueue`,
+    timeoutMs: STATUS_TIMEOUT_MS,
+  });
 }
 
 function cameOutRight({ messages, succeeded, deadLettered, lost, problems }: Tally): boolean {

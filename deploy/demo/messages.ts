@@ -27,7 +27,11 @@ export function demoMessages(): readonly DemoMessage[] {
     const number = String(index + 1).padStart(2, '0');
     return [`in/orders-${number}.csv`, rows(100 * (index + 1), index + 2)];
   });
-  return [...special, ...ordinary].map(([input, csv]) => ({ input, output: input.replace(/^in\//, 'out/'), csv }));
+  return [...special, ...ordinary].map(([input, csv]) => ({
+    input,
+    output: input.replace(/^in\//, 'out/'),
+    csv,
+  }));
 }
 
 const TUTORIAL_CSV = `ID,Value

@@ -16,7 +16,7 @@ export async function printReport(environment: Environment, messages: readonly D
   );
   section(`results on the volume (${volume})`, await listResults(volume));
   const tutorial = messages.find(({ input }) => input === TUTORIAL_INPUT)?.output ?? '';
-  section(`${tutorial}`, await readFile(path.join(volume, tutorial), 'utf8').catch(() => 'missing\n'));
+  section(tutorial, await readFile(path.join(volume, tutorial), 'utf8').catch(() => 'missing\n'));
   section('the message that could not be processed', await failureText(environment));
 }
 
@@ -66,7 +66,8 @@ async function listResults(volume: string): Promise<string> {
 
 /** Where the bad message is, and why, as the BatchQueue itself says. */
 async function failureText({ kubectl }: Environment): Promise<string> {
-  const field = async (name: string) => kubectl('get', 'batchqueue', 'orders', '-o', `jsonpath={.status.${name}}`);
+  const field = async (name: string) =>
+    kubectl('get', 'batchqueue', 'orders', '-o', `jsonpath={.status.${name}}`);
   return [
     `message:  ${await field('lastFailure.messageIds[0]')}`,
     `is in:    ${await field('queue.deadLetterArn')} (after ${await field('queue.maxReceiveCount')} receives)`,

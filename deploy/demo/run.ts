@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { outputProblem } from './check-output.ts';
-import type { Environment } from './environment.ts';
+import type { Workplace } from './environment.ts';
 import type { DemoMessage } from './messages.ts';
 
 /** How long all messages together may take, in milliseconds. */
@@ -29,7 +29,7 @@ export interface Tally {
 
 /** Writes the inputs to the volume and sends one message for each. */
 export async function sendMessages(
-  { emulator, volume }: Environment,
+  { emulator, volume }: Workplace,
   queues: Queues,
   messages: readonly DemoMessage[],
 ): Promise<void> {
@@ -41,16 +41,16 @@ export async function sendMessages(
 
 /** Shows progress until the queue is empty; rejects when that takes too long. */
 export async function untilDrained(
-  environment: Environment,
+  workplace: Workplace,
   queues: Queues,
   show: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const startedAt = Date.now();
   for (;;) {
-    const { visible, inFlight } = await environment.emulator.counts(queues.orders);
-    const dead = await environment.emulator.counts(queues.deadLetters);
-    const jobs = await jobCounts(environment);
+    const { visible, inFlight } = await workplace.emulator.counts(queues.orders);
+    const dead = await workplace.emulator.counts(queues.deadLetters);
+    const jobs = await jobCounts(workplace);
     const seconds = Math.round((Date.now() - startedAt) / 1000);
     show(
       `${String(seconds).padStart(3)} s   waiting ${visible} · held ${inFlight} · jobs: ${jobs.active} active, ` +
@@ -64,7 +64,7 @@ export async function untilDrained(
 
 /** Compares every result on the volume with its input and counts what is left in the queues. */
 export async function tally(
-  { emulator, volume }: Environment,
+  { emulator, volume }: Workplace,
   queues: Queues,
   messages: readonly DemoMessage[],
 ): Promise<Tally> {
@@ -89,10 +89,22 @@ export async function tally(
   };
 }
 
-async function jobCounts({ kubectl }: Environment): Promise<{ active: number; succeeded: number; failed: number }> {
+async function jobCounts({
+  kubectl,
+}: Workplace): Promise<{ active: number; succeeded: number; failed: number }> {
   const outcome = '{.status.active}{","}{.status.succeeded}{","}{.status.failed}{"\\n"}';
-  const text = await kubectl('get', 'jobs', '-n', 'default', '-o', `jsonpath={range .items[*]}${outcome}{end}`);
-  const rows = text.split('\n').filter(Boolean).map((line) => line.split(','));
+  const text = await kubectl(
+    'get',
+    'jobs',
+    '-n',
+    'default',
+    '-o',
+    `jsonpath={range .items[*]}${outcome}{end}`,
+  );
+  const rows = text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => line.split(','));
   const count = (column: number) => rows.filter((row) => Number(row[column]) > 0).length;
   return { active: count(0), succeeded: count(1), failed: count(2) };
 }
