@@ -16,7 +16,7 @@ export interface CertificateRequest {
 }
 
 /** Kubernetes reads a client's name from the common name and its group from the organization. */
-export interface Subject {
+interface Subject {
   readonly commonName: string;
   readonly organization?: string;
 }

@@ -29,7 +29,7 @@ const V2_CONTROLLERS = ['cpu', 'cpuset', 'memory', 'pids', 'hugetlb', 'io'];
 const SWITCHED_ON = 'cgroup-controllers';
 
 /** True on a machine with the unified hierarchy. */
-export function isCgroupV2(): boolean {
+function isCgroupV2(): boolean {
   return existsSync(`${ROOT}/cgroup.controllers`);
 }
 

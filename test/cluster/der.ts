@@ -1,7 +1,7 @@
 /** The few forms of DER (ITU-T X.690) that a certificate is made of. Each function returns one complete element. */
 
 /** `tag`, length, content. */
-export function element(tag: number, ...content: readonly Uint8Array[]): Buffer {
+function element(tag: number, ...content: readonly Uint8Array[]): Buffer {
   const body = Buffer.concat(content);
   return Buffer.concat([Buffer.from([tag, ...lengthBytes(body.length)]), body]);
 }

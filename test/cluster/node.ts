@@ -20,7 +20,7 @@ import { Processes } from './processes.ts';
 import { findTool } from './tools.ts';
 import { waitFor } from './wait.ts';
 
-export const NODE_NAME = 'node';
+const NODE_NAME = 'node';
 const PAUSE_IMAGE = 'localhost/batchqueue-pause:1';
 
 /** The ports are private to the node's network, so the usual ones are free. */

@@ -1,7 +1,21 @@
-import type { EnvironmentContext, JestEnvironmentConfig } from '@jest/environment';
-import type { Circus } from '@jest/types';
 import { TestEnvironment } from 'jest-environment-node';
 import { thisMachine, unsupportedReason } from '../cluster/requirements.ts';
+
+type Arguments = ConstructorParameters<typeof TestEnvironment>;
+
+/** The parts of the test runner's events and state (jest-circus) that are used here. */
+interface RunnerEvent {
+  readonly name: string;
+}
+interface RunnerState {
+  testTimeout: number;
+  readonly rootDescribeBlock: RunnerBlock;
+}
+/** A test, or a `describe` with its children. */
+interface RunnerBlock {
+  mode?: unknown;
+  readonly children?: readonly RunnerBlock[];
+}
 
 /**
  * Node's ordinary test environment with two options (`testEnvironmentOptions`):
@@ -13,17 +27,23 @@ export default class ClusterEnvironment extends TestEnvironment {
   readonly #mustSkip: boolean;
   readonly #timeoutMs: number;
 
-  constructor(config: JestEnvironmentConfig, context: EnvironmentContext) {
+  constructor(config: Arguments[0], context: Arguments[1]) {
     super(config, context);
     const { size, timeoutMs } = config.projectConfig.testEnvironmentOptions;
-    this.#mustSkip = unsupportedReason(size === 'node' ? 'node' : 'control-plane', thisMachine()) !== undefined;
+    this.#mustSkip =
+      unsupportedReason(size === 'node' ? 'node' : 'control-plane', thisMachine()) !== undefined;
     this.#timeoutMs = Number(timeoutMs);
   }
 
   /** Called by the test runner. The time is set first, so that a file may still set its own. */
-  handleTestEvent(event: Circus.Event, state: Circus.State): void {
+  handleTestEvent(event: RunnerEvent, state: RunnerState): void {
     if (event.name === 'setup') state.testTimeout = this.#timeoutMs;
-    // Skipping the root block skips hooks too.
-    if (event.name === 'run_start' && this.#mustSkip) state.rootDescribeBlock.mode = 'skip';
+    if (event.name === 'run_start' && this.#mustSkip) skip(state.rootDescribeBlock);
   }
+}
+
+/** The runner does not hand the mode down; a skipped `describe` runs none of its hooks. */
+function skip(block: RunnerBlock): void {
+  block.mode = 'skip';
+  for (const child of block.children ?? []) skip(child);
 }
