@@ -14,7 +14,7 @@ import { TokenBucket } from './token-bucket.ts';
 
 const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events' };
 
-/** Writes per object: 25 at once, then one per 10 s (client-go drops after 25 plus one per 5 min; we only wait). */
+/** Writes per object and type: 25 at once, then one per 10 s (client-go drops after 25 plus one per 5 min; we only wait). */
 const BURST = 25;
 const REFILL_MS = 10_000;
 /** A repetition after a longer rest is a new event: the server forgets events after an hour. client-go: 6 min. */
@@ -35,7 +35,7 @@ export interface EventRecorderOptions {
 
 /**
  * Tells users what has happened, as Kubernetes Events. Equal events (object, type, reason, note) are one object whose
- * series counts; a storm of them costs at most the token bucket of its object, and no count is lost by waiting, as the
+ * series counts; a storm of them costs at most the token bucket of its object and type, and no count is lost by waiting, as the
  * next write carries the sum. `record` only notes; writing goes on beside it, one call at a time. Events are best
  * effort: refused ones are dropped, of lost calls three are tried again, and a crash loses what was not written yet.
  */
@@ -184,11 +184,12 @@ export class EventRecorder {
   }
 
   #bucketOf(series: EventSeries): TokenBucket {
-    const { uid } = series.input.regarding;
-    const known = this.#buckets.get(uid);
+    // A flood of ordinary events must not hold back a warning, so each type has tokens of its own.
+    const key = `${series.input.type} ${series.input.regarding.uid}`;
+    const known = this.#buckets.get(key);
     if (known !== undefined) return known;
     const bucket = new TokenBucket({ clock: this.#options.clock, burst: BURST, refillMs: REFILL_MS });
-    this.#buckets.set(uid, bucket);
+    this.#buckets.set(key, bucket);
     const [oldest] = this.#buckets.keys();
     if (this.#buckets.size > BUCKETS_MAX && oldest !== undefined) this.#buckets.delete(oldest);
     return bucket;

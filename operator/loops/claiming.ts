@@ -24,23 +24,33 @@ export async function claim({ message, job }: Claim, subject: Subject, world: Wo
     });
   }
   try {
-    const created = await world.kube.create(JOBS, subject.namespace, job, { timeoutMs: CREATE_TIMEOUT_MS });
-    world.caches.jobs.put(created);
+    const isNew = await createOrMeet(job, message, world);
+    session.noteCreation(message.id, undefined);
+    if (!isNew) return;
   } catch (error) {
-    if (!(await meetExisting(error, job, message, world))) {
-      session.creationProblem = messageOf(error);
-      throw error;
-    }
-    session.creationProblem = undefined;
-    return;
+    session.noteCreation(message.id, messageOf(error));
+    throw error;
   }
-  session.creationProblem = undefined;
   session.intake.claimed(message.id);
   world.log.info({ queue: subject.name, job: job.metadata.name, messageId: message.id }, 'job created');
   tell(subject, world, {
     reason: 'JobCreated',
     note: `Created Job ${job.metadata.name} for message ${message.id}.`,
   });
+}
+
+/** True when the Job was created, false when it was there already; in both cases it is in the cache then. */
+async function createOrMeet(job: KubeObject, message: InboxMessage, world: World): Promise<boolean> {
+  try {
+    const created = await world.kube.create(JOBS, job.metadata.namespace ?? '', job, {
+      timeoutMs: CREATE_TIMEOUT_MS,
+    });
+    world.caches.jobs.put(created);
+    return true;
+  } catch (error) {
+    if (await meetExisting(error, job, message, world)) return false;
+    throw error;
+  }
 }
 
 /**

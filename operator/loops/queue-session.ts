@@ -1,3 +1,4 @@
+import type { BatchQueueStatus } from '../api/batch-queue.ts';
 import type { InboxMessage, Lease, Message, TemplateCheck } from '../plan/types.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
@@ -11,6 +12,12 @@ export interface QueueSessionOptions extends Pick<IntakeOptions, 'queue' | 'cloc
   readonly onChange: () => void;
 }
 
+/** Of the BatchQueue with this uid; another one of the same name starts anew. */
+export interface UnwrittenStatus {
+  readonly uid: string | undefined;
+  readonly status: BatchQueueStatus;
+}
+
 /**
  * What one BatchQueue has in this process: its loops and what was learned by asking. All of it may be lost at any
  * moment; a new process asks again.
@@ -20,10 +27,12 @@ export class QueueSession {
   readonly observer: QueueObserver;
   /** The API server's verdict on each revision's template, by hash. */
   readonly templateChecks = new Map<string, TemplateCheck>();
-  /** Why the last attempt to create a Job failed, while it still does. */
-  creationProblem: string | undefined;
   /** When status was last written, epoch ms. */
   statusWrittenAtMs = 0;
+  /** A status that waits to be written: it may tell of Jobs that history limits have deleted in the meantime. */
+  unwrittenStatus: UnwrittenStatus | undefined;
+  /** Why the last attempt to create a Job failed, by message id. */
+  readonly #creationProblems = new Map<string, string>();
   readonly #key: string;
   readonly #heartbeat: Heartbeat;
 
@@ -48,6 +57,19 @@ export class QueueSession {
       const trustedUntilMs = this.#heartbeat.trustedUntil(message.queue, message.id);
       return Object.assign({ trustedUntilMs }, message);
     });
+  }
+
+  /** Remembers why the Job of a message could not be created; undefined: it could. */
+  noteCreation(messageId: string, problem: string | undefined): void {
+    if (problem === undefined) this.#creationProblems.delete(messageId);
+    else this.#creationProblems.set(messageId, problem);
+  }
+
+  /** Why a received message has no Job, while there is one that could not be created. */
+  creationProblem(): string | undefined {
+    const waiting = new Set(this.intake.inbox().map(({ id }) => id));
+    for (const id of this.#creationProblems.keys()) if (!waiting.has(id)) this.#creationProblems.delete(id);
+    return [...this.#creationProblems.values()][0];
   }
 
   /** Keeps the leases of these Jobs and of the inbox, and no others of this queue. */

@@ -40,10 +40,8 @@ export async function reconcile(
   const object = world.caches.batchQueues.get(namespace, name);
   const snapshot = observe(namespace, name, { object, session, world, pods });
   const subject: Subject = { namespace, name, session, object, status: statusOf(object) };
-  const plan = planQueue(
-    snapshot,
-    object && { generation: object.metadata.generation ?? 0, previous: subject.status },
-  );
+  const previous = unwrittenOf(session, object) ?? subject.status;
+  const plan = planQueue(snapshot, object && { generation: object.metadata.generation ?? 0, previous });
   session.intake.setTarget(plan.intake);
   session.publishLeases(plan.leases);
 
@@ -91,7 +89,7 @@ function observe(namespace: string, name: string, { object, session, world, pods
     receiveProblem: session.intake.problem(),
     templateCheck: templateCheckOf(queue && currentRevision(queue, revisions), session),
     pods,
-    creationProblem: session.creationProblem,
+    creationProblem: session.creationProblem(),
   };
 }
 
@@ -142,7 +140,9 @@ async function writeStatus(
   { namespace, name, object, session, status: before }: Subject,
   world: World,
 ): Promise<number | undefined> {
+  session.unwrittenStatus = undefined;
   if (!status || !object || isDeepStrictEqual(status, before)) return undefined;
+  session.unwrittenStatus = { uid: object.metadata.uid, status };
   const waitMs = session.statusWrittenAtMs + STATUS_PERIOD_MS - world.clock.now();
   if (waitMs > 0) return waitMs;
   session.statusWrittenAtMs = world.clock.now();
@@ -154,7 +154,16 @@ async function writeStatus(
   world.caches.batchQueues.put(
     await world.kube.patch(BATCH_QUEUES, namespace, name, patch, { type: 'json', subresource: 'status' }),
   );
+  session.unwrittenStatus = undefined;
   return undefined;
+}
+
+/** What has been planned for this very object and not been written yet. */
+function unwrittenOf(
+  { unwrittenStatus }: QueueSession,
+  object: KubeObject | undefined,
+): BatchQueueStatus | undefined {
+  return unwrittenStatus?.uid === object?.metadata.uid ? unwrittenStatus?.status : undefined;
 }
 
 function statusOf(object: KubeObject | undefined): BatchQueueStatus {

@@ -1,5 +1,5 @@
 import { ANNOTATION_RESULT, FINALIZER_SETTLEMENT } from '../api/names.ts';
-import { hasCode } from '../errors.ts';
+import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import type { Claim, QueueRef, Settle } from '../plan/types.ts';
 import { JOBS, PODS } from '../world.ts';
 import { assertSettled, type Happening, type Subject, tell, type World } from './interpreter.ts';
@@ -11,27 +11,57 @@ import { assertSettled, type Happening, type Subject, tell, type World } from '.
 export async function settle(action: Settle, subject: Subject, world: World): Promise<void> {
   const { claim, messages, verdict } = action;
   const queue = claim.ledger?.queue;
-  if (queue) await settleWithQueue(action, queue, world);
+  const isDone = queue ? await settleWithQueue(action, queue, world) : true;
   await discharge(action, world);
   for (const { id } of messages) subject.session.intake.remove(id);
   subject.session.observer.stir();
   const { name } = claim.job.metadata;
   world.log.info({ queue: subject.name, job: name, verdict, reason: action.result?.reason }, 'job settled');
-  tell(subject, world, happening(action));
+  tell(subject, world, isDone ? happening(action) : unsettled(name));
 }
 
+/**
+ * False when SQS will not do it until somebody changes something (the queue is gone, a role was revoked) and the Job is
+ * being deleted: then nobody may wait for it, and the visibility timeout returns what is still there.
+ */
 async function settleWithQueue(
-  { messages, verdict, delaySeconds }: Settle,
+  action: Settle,
   queue: QueueRef,
+  subject: Subject,
   world: World,
 ): Promise<void> {
-  const ids = messages.map(({ id }) => id);
-  await world.heartbeat.withdraw(queue, ids);
-  assertSettled(
-    verdict === 'delete'
-      ? await world.queue.delete(queue, messages)
-      : await world.queue.changeVisibility(queue, messages, delaySeconds),
+  const { messages, verdict, delaySeconds, claim } = action;
+  await world.heartbeat.withdraw(
+    queue,
+    messages.map(({ id }) => id),
   );
+  try {
+    assertSettled(
+      verdict === 'delete'
+        ? await world.queue.delete(queue, messages)
+        : await world.queue.changeVisibility(queue, messages, delaySeconds),
+    );
+  } catch (error) {
+    if (!mayGoUnsettled(action, error)) throw error;
+    const { name } = claim.job.metadata;
+    const note = `Job ${name} could not be settled: ${messageOf(error)} Its message returns when its visibility timeout ends.`;
+    world.log.warn(
+      { queue: subject.name, job: name, error: messageOf(error) },
+      'job discharged without settlement',
+    );
+    tell(subject, world, { type: 'Warning', reason: 'NotSettled', note });
+  }
+}
+
+/**
+ * Nothing may hang for a queue that cannot be reached any more. A queue that does not exist is owed nothing. A Job that
+ * is being deleted waits for no release, because the timeout gives the message back as well; and for a delete only as
+ * long as that may still work, because without it the message runs again.
+ */
+function mayGoUnsettled({ claim, verdict }: Settle, error: unknown): boolean {
+  if (hasCode(error, 'QueueNotFound')) return true;
+  const isTerminal = error instanceof OperatorError && error.verdict === 'terminal';
+  return claim.deleting && (verdict === 'release' || isTerminal);
 }
 
 /** Drops the finalizer and records the result in one write, on the Job as it was observed. A Job that is gone is fine. */
@@ -67,6 +97,11 @@ function happening({ claim, verdict, messages, delaySeconds, result }: Settle): 
     reason,
     note: `Job ${name}: ${why}. Message ${ids} is visible again in ${delaySeconds} s.`,
   };
+}
+
+function unsettled(name: string): Happening {
+  const note = `Job ${name} is deleted and SQS refused to settle its message; it returns when its visibility timeout ends.`;
+  return { type: 'Warning', reason: 'SettlementRefused', note };
 }
 
 /** Ends the pods of a Job that is being deleted; Kubernetes itself would only do it once the Job is gone. */

@@ -9,6 +9,8 @@ interface Class {
   readonly code: string;
   readonly verdict: Verdict;
   readonly names: readonly string[];
+  /** What somebody must do; part of the message, because it ends up in a condition. */
+  readonly remedy?: string;
 }
 
 const CLASSES: readonly Class[] = [
@@ -16,6 +18,7 @@ const CLASSES: readonly Class[] = [
     code: 'QueueNotFound',
     verdict: 'terminal',
     names: ['QueueDoesNotExist', 'AWS.SimpleQueueService.NonExistentQueue', 'InvalidAddress'],
+    remedy: 'Create the queue, or correct region, account and name in spec.queue.url.',
   },
   {
     code: 'QueueAccessDenied',
@@ -36,8 +39,16 @@ const CLASSES: readonly Class[] = [
       'KmsNotFound',
       'KmsOptInRequired',
     ],
+    remedy:
+      "Allow the operator's identity sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and " +
+      'sqs:GetQueueAttributes on the queue, and kms:Decrypt on its key if it has one.',
   },
-  { code: 'NoCredentials', verdict: 'terminal', names: ['CredentialsProviderError', 'ProviderError'] },
+  {
+    code: 'NoCredentials',
+    verdict: 'terminal',
+    names: ['CredentialsProviderError', 'ProviderError'],
+    remedy: 'Give the operator an AWS identity (IRSA, EKS Pod Identity) or credentials in its environment.',
+  },
   {
     code: 'Throttled',
     verdict: 'retry',
@@ -81,10 +92,11 @@ export function sqsEntryError(
 function classified(operation: string, name: string, text: string, cause: unknown): OperatorError {
   const known = CLASSES.find(({ names }) => names.includes(name));
   const lost = name.endsWith('InvalidParameterValue') && LOST_LEASE_TEXT.test(text);
-  const { code, verdict } = known ?? (lost ? LOST : OTHER);
+  const { code, verdict, remedy }: Omit<Class, 'names'> = known ?? (lost ? LOST : OTHER);
   // The text of a lost lease quotes the receipt handle.
   const detail = verdict === 'lost' ? name : `${name}: ${text}`;
-  return new OperatorError({ code, verdict, message: `${operation}: ${detail}`, cause });
+  const message = [`${operation}: ${detail}`, remedy].filter(Boolean).join(' ');
+  return new OperatorError({ code, verdict, message, cause });
 }
 
 const LOST = { code: 'LeaseLost', verdict: 'lost' } as const;

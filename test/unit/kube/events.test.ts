@@ -112,6 +112,17 @@ describe('an event recorder', () => {
     expect(clock.pending()).toBe(0);
   });
 
+  test('tells a warning at once, however many ordinary events of the object are waiting', async () => {
+    const { clock, server, recorder } = aBench();
+    for (let count = 0; count < 40; count += 1) recorder.record(anEvent({ note: `note ${count}` }));
+    await clock.settle();
+    expect(server.calls).toHaveLength(25);
+    recorder.record(anEvent({ type: 'Warning', reason: 'JobFailed' }));
+    await clock.settle();
+
+    expect(server.calls.at(-1)?.body).toMatchObject({ type: 'Warning', reason: 'JobFailed' });
+  });
+
   test('writes at a flush what still waits for its turn', async () => {
     const { clock, server, recorder } = aBench();
     for (let count = 0; count < 40; count += 1) recorder.record(anEvent({ note: `note ${count}` }));
