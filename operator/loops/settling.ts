@@ -20,36 +20,25 @@ export async function settle(action: Settle, subject: Subject, world: World): Pr
   tell(subject, world, isDone ? happening(action) : unsettled(name));
 }
 
-/**
- * False when SQS will not do it until somebody changes something (the queue is gone, a role was revoked) and the Job is
- * being deleted: then nobody may wait for it, and the visibility timeout returns what is still there.
- */
-async function settleWithQueue(
-  action: Settle,
-  queue: QueueRef,
-  subject: Subject,
-  world: World,
-): Promise<void> {
+/** False when the queue could not be told, and the Job may go without (see `mayGoUnsettled`). */
+async function settleWithQueue(action: Settle, queue: QueueRef, world: World): Promise<boolean> {
   const { messages, verdict, delaySeconds, claim } = action;
-  await world.heartbeat.withdraw(
-    queue,
-    messages.map(({ id }) => id),
-  );
+  const ids = messages.map(({ id }) => id);
+  await world.heartbeat.withdraw(queue, ids);
   try {
     assertSettled(
       verdict === 'delete'
         ? await world.queue.delete(queue, messages)
         : await world.queue.changeVisibility(queue, messages, delaySeconds),
     );
+    return true;
   } catch (error) {
     if (!mayGoUnsettled(action, error)) throw error;
-    const { name } = claim.job.metadata;
-    const note = `Job ${name} could not be settled: ${messageOf(error)} Its message returns when its visibility timeout ends.`;
     world.log.warn(
-      { queue: subject.name, job: name, error: messageOf(error) },
+      { job: claim.job.metadata.name, error: messageOf(error) },
       'job discharged without settlement',
     );
-    tell(subject, world, { type: 'Warning', reason: 'NotSettled', note });
+    return false;
   }
 }
 
@@ -100,7 +89,7 @@ function happening({ claim, verdict, messages, delaySeconds, result }: Settle): 
 }
 
 function unsettled(name: string): Happening {
-  const note = `Job ${name} is deleted and SQS refused to settle its message; it returns when its visibility timeout ends.`;
+  const note = `Job ${name} goes, but SQS did not settle its message; it returns when its visibility timeout ends.`;
   return { type: 'Warning', reason: 'SettlementRefused', note };
 }
 
