@@ -1,0 +1,223 @@
+/** Test data: every builder gives something valid and ordinary, and takes what a test is about. */
+
+import {
+  type BatchQueue,
+  type BatchQueueSpec,
+  batchQueueSpecSchema,
+} from '../../operator/api/batch-queue.ts';
+import { FINALIZER_SETTLEMENT } from '../../operator/api/names.ts';
+import { claimFrom } from '../../operator/plan/claim.ts';
+import { isoSeconds } from '../../operator/plan/iso-time.ts';
+import { buildJob, ownerReference } from '../../operator/plan/job.ts';
+import { hashTemplate, templateOf } from '../../operator/plan/revision.ts';
+import type {
+  Claim,
+  InboxMessage,
+  Message,
+  QueueAttributes,
+  QueueObservation,
+  QueueRef,
+  Revision,
+  Snapshot,
+} from '../../operator/plan/types.ts';
+import type { KubeObject, ObjectMeta } from '../../operator/ports.ts';
+
+/** The moment that builders call now. */
+export const NOW_MS = Date.UTC(2026, 0, 1, 12);
+
+export const QUEUE: QueueRef = {
+  url: 'https://sqs.us-east-1.amazonaws.com/123456789012/orders',
+  arn: 'arn:aws:sqs:us-east-1:123456789012:orders',
+};
+
+export const DEAD_LETTER_ARN = 'arn:aws:sqs:us-east-1:123456789012:orders-dlq';
+
+export const MESSAGE_ID = '11111111-1111-4111-8111-111111111111';
+
+/** A message id per number. */
+export function messageId(number: number): string {
+  return `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
+}
+
+interface QueueParts {
+  readonly metadata?: Partial<ObjectMeta>;
+  readonly spec?: Partial<Record<keyof BatchQueueSpec, unknown>>;
+  /** Fields of the pod spec. */
+  readonly pod?: object;
+  readonly podMetadata?: object;
+  readonly image?: string;
+  readonly status?: BatchQueue['status'];
+}
+
+/** A BatchQueue that passed validation, every default applied. */
+export function aQueue({
+  metadata,
+  spec,
+  pod,
+  podMetadata,
+  image = 'worker:1',
+  status,
+}: QueueParts = {}): BatchQueue {
+  const template = {
+    ...(podMetadata && { metadata: podMetadata }),
+    spec: { containers: [{ name: 'worker', image }], ...pod },
+  };
+  return {
+    metadata: { name: 'orders', namespace: 'shop', uid: 'queue-uid', generation: 1, ...metadata },
+    spec: batchQueueSpecSchema.parse({
+      queue: { url: QUEUE.url },
+      jobTemplate: { spec: { template } },
+      ...spec,
+    }),
+    ...(status && { status }),
+  };
+}
+
+/** The ControllerRevision of a queue's template. */
+export function aRevision(queue: BatchQueue = aQueue(), number = 1): Revision {
+  const template = templateOf(queue);
+  const hash = hashTemplate(template);
+  const object: KubeObject = {
+    apiVersion: 'apps/v1',
+    kind: 'ControllerRevision',
+    metadata: {
+      name: `${queue.metadata.name}-${hash}`,
+      namespace: queue.metadata.namespace ?? 'default',
+      ownerReferences: [ownerReference(queue)],
+    },
+    data: { template },
+    revision: number,
+  };
+  return { object, number, hash, template };
+}
+
+/** A message received five seconds ago for the first time. */
+export function aMessage(parts: Partial<Message> = {}): Message {
+  const { id = MESSAGE_ID, receiveCount = 1 } = parts;
+  return {
+    queue: QUEUE,
+    id,
+    body: '{"input":"in/a.csv"}',
+    receiptHandle: `receipt-${id}-${receiveCount}`,
+    receiveCount,
+    sentAtMs: NOW_MS - 60_000,
+    receivedAtMs: NOW_MS - 5_000,
+    visibilityTimeoutSeconds: 300,
+    attributes: { SentTimestamp: String(NOW_MS - 60_000), ApproximateReceiveCount: String(receiveCount) },
+    messageAttributes: {},
+    ...parts,
+  };
+}
+
+/** The same in the inbox, with a lease that holds for minutes. */
+export function anInboxMessage(parts: Partial<InboxMessage> = {}): InboxMessage {
+  return { trustedUntilMs: NOW_MS + 294_000, ...aMessage(parts) };
+}
+
+export interface ClaimParts {
+  readonly queue?: BatchQueue;
+  readonly revision?: number;
+  readonly message?: Partial<Message>;
+  readonly attempt?: number;
+  readonly outcome?: Claim['outcome'];
+  readonly settled?: boolean;
+  readonly deleting?: boolean;
+  readonly running?: boolean;
+  readonly finishedAtMs?: number;
+  readonly failure?: { readonly reason: string; readonly message: string };
+  readonly annotations?: Record<string, string>;
+  readonly name?: string;
+}
+
+/** The Job of a claim as the API server would show it. */
+export function aJob(parts: ClaimParts = {}): KubeObject {
+  const { queue = aQueue(), attempt = 1, revision = 1, settled = false, deleting = false } = parts;
+  const job = buildJob({
+    queue,
+    revision: aRevision(queue, revision),
+    message: aMessage(parts.message),
+    attempt,
+  });
+  return {
+    ...job,
+    metadata: {
+      ...job.metadata,
+      ...(parts.name !== undefined && { name: parts.name }),
+      uid: `uid-${parts.name ?? job.metadata.name}`,
+      resourceVersion: '7',
+      creationTimestamp: isoSeconds(NOW_MS - 4_000),
+      annotations: { ...job.metadata.annotations, ...parts.annotations },
+      finalizers: settled ? [] : [FINALIZER_SETTLEMENT],
+      ...(deleting && { deletionTimestamp: isoSeconds(NOW_MS - 1_000) }),
+    },
+    status: jobStatus(parts),
+  };
+}
+
+function jobStatus({
+  outcome = 'active',
+  running = false,
+  failure,
+  finishedAtMs = NOW_MS - 2_000,
+}: ClaimParts): object {
+  const startTime = isoSeconds(NOW_MS - 4_000);
+  const time = isoSeconds(finishedAtMs);
+  if (outcome === 'active') return { startTime, ready: running ? 1 : 0 };
+  if (outcome === 'succeeded') {
+    return { startTime, completionTime: time, conditions: [{ type: 'Complete', status: 'True' }] };
+  }
+  const { reason, message } = failure ?? {
+    reason: 'BackoffLimitExceeded',
+    message: 'Job has reached the limit',
+  };
+  return {
+    startTime,
+    conditions: [{ type: 'Failed', status: 'True', reason, message, lastTransitionTime: time }],
+  };
+}
+
+/** A claim read from such a Job. */
+export function aClaim(parts: ClaimParts = {}): Claim {
+  return claimFrom(aJob(parts));
+}
+
+export function attributesOf(parts: Partial<QueueAttributes> = {}): QueueAttributes {
+  return {
+    arn: QUEUE.arn,
+    visible: 0,
+    inFlight: 0,
+    delayed: 0,
+    deadLetterArn: DEAD_LETTER_ARN,
+    maxReceiveCount: 3,
+    ...parts,
+  };
+}
+
+/** A queue that answered a second ago. */
+export function reachable(
+  parts: Partial<QueueAttributes> = {},
+  observedAtMs = NOW_MS - 1_000,
+): QueueObservation {
+  return { kind: 'reachable', attributes: attributesOf(parts), deadLetter: 0, observedAtMs };
+}
+
+/** A BatchQueue at rest: reachable, its revision made and checked, nothing received, no Jobs. */
+export function aSnapshot(parts: Partial<Snapshot> = {}): Snapshot {
+  const queue = 'queue' in parts ? parts.queue : aQueue();
+  return {
+    nowMs: NOW_MS,
+    namespace: 'shop',
+    name: 'orders',
+    queue,
+    problems: [],
+    claims: [],
+    inbox: [],
+    revisions: queue ? [aRevision(queue)] : [],
+    observation: reachable(),
+    receiveProblem: undefined,
+    templateCheck: { kind: 'valid' },
+    pods: new Map(),
+    creationProblem: undefined,
+    ...parts,
+  };
+}

@@ -1,0 +1,185 @@
+import { describe, expect, test } from '@jest/globals';
+import { ANNOTATION_LEDGER } from '../../../operator/api/names.ts';
+import { type DispatchContext, newestClaims, planDispatch } from '../../../operator/plan/dispatch.ts';
+import { jobName } from '../../../operator/plan/job-name.ts';
+import { CREATE_TIMEOUT_MS } from '../../../operator/plan/lease.ts';
+import { MAX_MESSAGES_FILE_BYTES } from '../../../operator/plan/messages-file.ts';
+import type { Action, InboxMessage } from '../../../operator/plan/types.ts';
+import {
+  aClaim,
+  anInboxMessage,
+  aQueue,
+  aRevision,
+  type ClaimParts,
+  MESSAGE_ID,
+  messageId,
+  NOW_MS,
+  QUEUE,
+} from '../../support/builders.ts';
+
+function plan(message: InboxMessage, context: Partial<DispatchContext> = {}): Action[] {
+  const defaults = { nowMs: NOW_MS, queue: aQueue(), revision: aRevision(), claims: [] };
+  return planDispatch([message], { ...defaults, ...context });
+}
+
+/** What a claim action creates: the name is the lock. */
+function lockOf(attempt: number): object {
+  return { kind: 'claim', job: { metadata: { name: jobName('orders', QUEUE.arn, MESSAGE_ID, attempt) } } };
+}
+
+describe('the table of planDispatch', () => {
+  test.each([
+    ['without a Job the attempt is the receive count', 1, 1],
+    ['a later receive without a Job left is a later attempt', 3, 3],
+    ['a receive count of nothing is the first attempt', 0, 1],
+  ])('%s', (_, receiveCount, attempt) => {
+    expect(plan(anInboxMessage({ receiveCount }))).toMatchObject([lockOf(attempt)]);
+  });
+
+  test('an active Job adopts the message: the newest receipt handle goes onto it', () => {
+    const claim = aClaim({ message: { receiveCount: 1 } });
+    const message = anInboxMessage({ receiveCount: 2, receiptHandle: 'newest', receivedAtMs: NOW_MS - 100 });
+    expect(plan(message, { claims: [claim] })).toEqual([
+      {
+        kind: 'adopt',
+        message,
+        claim,
+        ledger: {
+          ...claim.ledger,
+          messages: [
+            {
+              id: MESSAGE_ID,
+              receiptHandle: 'newest',
+              receiveCount: 2,
+              sentAtMs: message.sentAtMs,
+              receivedAtMs: NOW_MS - 100,
+            },
+          ],
+        },
+      },
+    ]);
+  });
+
+  test.each([
+    ['the same receive that the active Job holds already', 2],
+    ['an older receive than the active Job holds', 1],
+  ])('%s is forgotten', (_, receiveCount) => {
+    const claims = [aClaim({ message: { receiveCount: 2 } })];
+    expect(plan(anInboxMessage({ receiveCount }), { claims })).toMatchObject([{ kind: 'forget' }]);
+  });
+
+  test.each<[string, ClaimParts]>([
+    ['succeeded', { outcome: 'succeeded' }],
+    ['failed', { outcome: 'failed' }],
+  ])('a Job that %s and owes its settlement leaves the message to the settlement', (_, parts) => {
+    expect(plan(anInboxMessage({ receiveCount: 2 }), { claims: [aClaim(parts)] })).toEqual([]);
+  });
+
+  test('a message whose Job succeeded and is settled is discarded', () => {
+    const claims = [aClaim({ outcome: 'succeeded', settled: true })];
+    expect(plan(anInboxMessage({ receiveCount: 2 }), { claims })).toMatchObject([{ kind: 'discard' }]);
+  });
+
+  test.each<[string, ClaimParts, number]>([
+    ['failed', { outcome: 'failed', settled: true, attempt: 1 }, 2],
+    ['failed at a later attempt', { outcome: 'failed', settled: true, attempt: 4 }, 5],
+    ['was deleted while it ran', { settled: true, deleting: true, attempt: 2 }, 3],
+  ])('after a settled Job that %s comes the next attempt, whatever SQS has counted', (_, parts, attempt) => {
+    expect(plan(anInboxMessage({ receiveCount: 9 }), { claims: [aClaim(parts)] })).toMatchObject([
+      lockOf(attempt),
+    ]);
+  });
+
+  test('a Job whose finalizer somebody took while it runs is adopted all the same', () => {
+    const claims = [aClaim({ settled: true })];
+    expect(plan(anInboxMessage({ receiveCount: 2 }), { claims })).toMatchObject([{ kind: 'adopt' }]);
+  });
+});
+
+describe('a lease', () => {
+  test('that is lost makes the message be forgotten, whatever its Job does', () => {
+    const message = anInboxMessage({ trustedUntilMs: 0, receiveCount: 2 });
+    const claims = [aClaim()];
+    expect(plan(message)).toEqual([{ kind: 'forget', message }]);
+    expect(plan(message, { claims })).toEqual([{ kind: 'forget', message }]);
+    expect(plan(message, { queue: undefined, claims: [] })).toEqual([{ kind: 'forget', message }]);
+  });
+
+  test.each([
+    ['that has run out waits for the heartbeat', -60_000, 0],
+    ['that ends with the create waits for the heartbeat', CREATE_TIMEOUT_MS, 0],
+    ['that outlives the create is enough', CREATE_TIMEOUT_MS + 1, 1],
+  ])('%s', (_, leftMs, actions) => {
+    expect(plan(anInboxMessage({ trustedUntilMs: NOW_MS + leftMs }))).toHaveLength(actions);
+  });
+
+  test('about to end does not keep a running Job from adopting', () => {
+    const message = anInboxMessage({ trustedUntilMs: NOW_MS, receiveCount: 2 });
+    expect(plan(message, { claims: [aClaim()] })).toMatchObject([{ kind: 'adopt' }]);
+  });
+});
+
+describe('without what a Job is made of', () => {
+  test('a message of a BatchQueue that is gone is given back at once', () => {
+    const message = anInboxMessage();
+    expect(plan(message, { queue: undefined, revision: undefined })).toEqual([
+      { kind: 'release', message, delaySeconds: 0, reason: 'BatchQueueGone' },
+    ]);
+  });
+
+  test('a message waits while no revision may be run', () => {
+    expect(plan(anInboxMessage(), { revision: undefined })).toEqual([]);
+  });
+});
+
+describe('a message that does not fit', () => {
+  const body = 'a'.repeat(MAX_MESSAGES_FILE_BYTES);
+
+  test('is given back with the longest delay', () => {
+    const message = anInboxMessage({ body });
+    expect(plan(message)).toEqual([
+      { kind: 'release', message, delaySeconds: 3600, reason: 'PayloadTooLarge' },
+    ]);
+  });
+
+  test('is given back with a delay that ends within twelve hours from its receive', () => {
+    const queue = aQueue({ spec: { retry: { maxBackoffSeconds: 43_200 } } });
+    const message = anInboxMessage({ body, receivedAtMs: NOW_MS - 3_600_000 });
+    expect(plan(message, { queue })).toMatchObject([{ kind: 'release', delaySeconds: 39_590 }]);
+  });
+
+  test('is measured in bytes', () => {
+    const half = 'ü'.repeat(MAX_MESSAGES_FILE_BYTES / 2);
+    expect(plan(anInboxMessage({ body: half }))).toMatchObject([{ kind: 'release' }]);
+  });
+});
+
+describe('newestClaims', () => {
+  test('finds the highest attempt for each message, in whatever order Jobs are listed', () => {
+    const first = aClaim({ attempt: 1, outcome: 'failed', settled: true });
+    const second = aClaim({ attempt: 2 });
+    const other = aClaim({ message: { id: messageId(2) } });
+    for (const claims of [
+      [first, second, other],
+      [other, second, first],
+    ]) {
+      expect(newestClaims(claims)).toEqual(
+        new Map([
+          [MESSAGE_ID, second],
+          [messageId(2), other],
+        ]),
+      );
+    }
+  });
+
+  test('knows nothing of a Job with an unreadable ledger', () => {
+    expect(newestClaims([aClaim({ annotations: { [ANNOTATION_LEDGER]: '?' } })])).toEqual(new Map());
+  });
+});
+
+test('every message is judged by itself', () => {
+  const kept = anInboxMessage({ id: messageId(1) });
+  const lost = anInboxMessage({ id: messageId(2), trustedUntilMs: 0 });
+  const context = { nowMs: NOW_MS, queue: aQueue(), revision: aRevision(), claims: [] };
+  expect(planDispatch([lost, kept], context).map(({ kind }) => kind)).toEqual(['forget', 'claim']);
+});

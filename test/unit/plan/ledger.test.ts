@@ -1,0 +1,70 @@
+import { describe, expect, test } from '@jest/globals';
+import * as fc from 'fast-check';
+import { ANNOTATION_LEDGER } from '../../../operator/api/names.ts';
+import { formatLedger, parseLedger } from '../../../operator/plan/ledger.ts';
+import { aJob } from '../../support/builders.ts';
+
+const text = fc.string({ minLength: 1 });
+const count = fc.nat();
+const ledger = fc.record({
+  queue: fc.record({ url: text, arn: text }),
+  attempt: count,
+  visibilityTimeoutSeconds: count,
+  messages: fc.array(
+    fc.record({ id: text, receiptHandle: text, receiveCount: count, sentAtMs: count, receivedAtMs: count }),
+    { minLength: 1 },
+  ),
+});
+
+function jobWith(annotation: string) {
+  return aJob({ annotations: { [ANNOTATION_LEDGER]: annotation } });
+}
+
+describe('a ledger', () => {
+  test('is read as it was written', () => {
+    fc.assert(
+      fc.property(ledger, (written) => {
+        expect(parseLedger(jobWith(formatLedger(written)))).toEqual(written);
+      }),
+    );
+  });
+
+  const valid = { url: 'u', arn: 'a' };
+  test.each([
+    ['is no JSON', 'once upon a time'],
+    ['is empty', ''],
+    ['is null', 'null'],
+    [
+      'has no messages',
+      JSON.stringify({ queue: valid, attempt: 1, visibilityTimeoutSeconds: 1, messages: [] }),
+    ],
+    [
+      'has a message without a receipt handle',
+      JSON.stringify({
+        queue: valid,
+        attempt: 1,
+        visibilityTimeoutSeconds: 1,
+        messages: [{ id: 'a', receiveCount: 1, sentAtMs: 1, receivedAtMs: 1 }],
+      }),
+    ],
+    [
+      'has an attempt that is no count',
+      JSON.stringify({
+        queue: valid,
+        attempt: -1,
+        visibilityTimeoutSeconds: 1,
+        messages: [{ id: 'a', receiptHandle: 'r', receiveCount: 1, sentAtMs: 1, receivedAtMs: 1 }],
+      }),
+    ],
+  ])('is not relied on when it %s', (_, annotation) => {
+    expect(parseLedger(jobWith(annotation))).toBeUndefined();
+  });
+
+  test('is whatever anybody wrote, and reading it never throws', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json()), (annotation) => {
+        expect(() => parseLedger(jobWith(annotation))).not.toThrow();
+      }),
+    );
+  });
+});

@@ -1,0 +1,334 @@
+import { describe, expect, test } from '@jest/globals';
+import * as fc from 'fast-check';
+import { ANNOTATION_LEDGER } from '../../../operator/api/names.ts';
+import { planQueue } from '../../../operator/plan/queue-plan.ts';
+import type { Action, Plan, Snapshot } from '../../../operator/plan/types.ts';
+import {
+  aClaim,
+  anInboxMessage,
+  aQueue,
+  aRevision,
+  aSnapshot,
+  type ClaimParts,
+  messageId,
+  NOW_MS,
+  QUEUE,
+  reachable,
+} from '../../support/builders.ts';
+import { applied } from '../../support/plan-model.ts';
+
+function plan(snapshot: Snapshot): Plan {
+  return planQueue(snapshot, undefined);
+}
+
+function kinds(snapshot: Snapshot): string[] {
+  return plan(snapshot).actions.map(({ kind }) => kind);
+}
+
+const deleted = aQueue({ metadata: { deletionTimestamp: new Date(NOW_MS).toISOString() } });
+
+describe('intake', () => {
+  test('may fill the slots that Jobs do not take', () => {
+    const claims = [
+      aClaim({ name: 'active' }),
+      aClaim({ name: 'deleting', deleting: true }),
+      aClaim({ name: 'ended', outcome: 'failed' }),
+      aClaim({ name: 'settled', outcome: 'succeeded', settled: true }),
+    ];
+    expect(plan(aSnapshot({ claims })).intake).toEqual({
+      queue: QUEUE,
+      slots: 8,
+      visibilityTimeoutSeconds: 300,
+    });
+  });
+
+  test('has no slot, and never fewer, when more Jobs run than may', () => {
+    const claims = [aClaim({ name: 'a' }), aClaim({ name: 'b' })];
+    const queue = aQueue({ spec: { maxConcurrentJobs: 1 } });
+    expect(plan(aSnapshot({ queue, claims })).intake?.slots).toBe(0);
+  });
+
+  test.each<[string, Partial<Snapshot>]>([
+    ['suspended', { queue: aQueue({ spec: { suspend: true } }) }],
+    ['being deleted', { queue: deleted }],
+    ['gone', { queue: undefined }],
+    ['not known to be reachable', { observation: { kind: 'unknown' } }],
+    ['unreachable', { observation: { kind: 'unreachable', reason: 'QueueNotFound', message: 'none' } }],
+    ['without a checked template', { templateCheck: { kind: 'unknown' } }],
+    [
+      'refused by the API server',
+      { templateCheck: { kind: 'invalid', message: 'm', recheckAtMs: NOW_MS + 1 } },
+    ],
+    ['without a revision', { revisions: [] }],
+  ])('starts no poll for a BatchQueue that is %s', (_, parts) => {
+    expect(plan(aSnapshot(parts)).intake).toBeUndefined();
+  });
+});
+
+describe('leases', () => {
+  test('are kept for every Job that is not settled, whatever else is wrong', () => {
+    const claims = [
+      aClaim({ message: { id: messageId(1), receiptHandle: 'r-1' } }),
+      aClaim({ message: { id: messageId(2) }, outcome: 'failed' }),
+      aClaim({ message: { id: messageId(3) }, outcome: 'succeeded' }),
+      aClaim({ message: { id: messageId(4) }, deleting: true }),
+      aClaim({ message: { id: messageId(5) }, outcome: 'failed', settled: true }),
+      aClaim({ message: { id: messageId(6) }, annotations: { [ANNOTATION_LEDGER]: '?' } }),
+    ];
+    const { leases } = plan(aSnapshot({ claims, queue: undefined, observation: { kind: 'unknown' } }));
+    expect(leases.map((lease) => lease.messageId)).toEqual([1, 2, 3, 4].map(messageId));
+    expect(leases[0]).toEqual({
+      queue: QUEUE,
+      messageId: messageId(1),
+      receiptHandle: 'r-1',
+      receivedAtMs: NOW_MS - 5_000,
+      visibilityTimeoutSeconds: 300,
+    });
+  });
+});
+
+describe('the template check', () => {
+  const revisions = [aRevision()];
+  test.each<[string, Partial<Snapshot>, string[]]>([
+    ['is due when nobody asked', { templateCheck: { kind: 'unknown' } }, ['checkTemplate']],
+    ['is not due once valid', { templateCheck: { kind: 'valid' } }, []],
+    [
+      'is not due again too soon',
+      { templateCheck: { kind: 'invalid', message: 'm', recheckAtMs: NOW_MS + 1 } },
+      [],
+    ],
+    [
+      'is due again after a while',
+      { templateCheck: { kind: 'invalid', message: 'm', recheckAtMs: NOW_MS } },
+      ['checkTemplate'],
+    ],
+    ['waits for the revision', { templateCheck: { kind: 'unknown' }, revisions: [] }, ['createRevision']],
+    ['is not made for a BatchQueue that goes', { templateCheck: { kind: 'unknown' }, queue: deleted }, []],
+  ])('%s', (_, parts, expected) => {
+    expect(kinds(aSnapshot({ revisions, ...parts }))).toEqual(expected);
+  });
+});
+
+describe('the next look', () => {
+  test.each<[string, Partial<Snapshot>, number | undefined]>([
+    ['is not needed at rest', {}, undefined],
+    ['comes soon while pods of a deleted Job end', { claims: [aClaim({ deleting: true })] }, 1_000],
+    [
+      'is not needed for a deleted Job that has ended',
+      { claims: [aClaim({ deleting: true, outcome: 'failed' })] },
+      undefined,
+    ],
+    [
+      'comes when the template may be asked about again',
+      { templateCheck: { kind: 'invalid', message: 'm', recheckAtMs: NOW_MS + 9_000 } },
+      9_000,
+    ],
+    [
+      'is never in the past',
+      { templateCheck: { kind: 'invalid', message: 'm', recheckAtMs: NOW_MS - 1 } },
+      0,
+    ],
+  ])('%s', (_, parts, expected) => {
+    expect(plan(aSnapshot(parts)).requeueAfterMs).toBe(expected);
+  });
+});
+
+describe('a BatchQueue that goes', () => {
+  test.each<[string, Partial<Snapshot>]>([
+    ['is gone', { queue: undefined, revisions: [] }],
+    ['is being deleted', { queue: deleted, revisions: [] }],
+  ])('and %s gives back its inbox, settles its Jobs and starts nothing', (_, parts) => {
+    const claims = [
+      aClaim({ message: { id: messageId(1) }, outcome: 'succeeded' }),
+      aClaim({ message: { id: messageId(2) }, outcome: 'succeeded', settled: true }),
+    ];
+    expect(kinds(aSnapshot({ ...parts, claims, inbox: [anInboxMessage({ id: messageId(9) })] }))).toEqual([
+      'release',
+      'settle',
+    ]);
+  });
+});
+
+test('a status is only planned for a BatchQueue that is there to have it', () => {
+  expect(plan(aSnapshot()).status).toBeUndefined();
+  expect(planQueue(aSnapshot(), { generation: 1, previous: {} }).status).toBeDefined();
+});
+
+const ids = [1, 2, 3].map(messageId);
+const claimParts = fc.record({
+  message: fc.record({ id: fc.constantFrom(...ids), receiveCount: fc.integer({ min: 1, max: 4 }) }),
+  attempt: fc.integer({ min: 1, max: 4 }),
+  outcome: fc.constantFrom('active' as const, 'succeeded' as const, 'failed' as const),
+  settled: fc.boolean(),
+  deleting: fc.boolean(),
+  revision: fc.integer({ min: 1, max: 4 }),
+  annotations: fc.constantFrom({}, {}, {}, { [ANNOTATION_LEDGER]: '?' }),
+  finishedAtMs: fc.integer({ min: 1, max: 5 }).map((seconds) => NOW_MS - seconds * 1_000),
+});
+
+const inboxMessage = fc.record({
+  id: fc.constantFrom(...ids, messageId(4)),
+  receiveCount: fc.integer({ min: 1, max: 5 }),
+  trustedUntilMs: fc.constantFrom(0, NOW_MS - 1, NOW_MS + 1_000, NOW_MS + 100_000, NOW_MS + 100_000),
+  body: fc.constantFrom('a', 'a', 'b'.repeat(300_000)),
+});
+
+const queue = fc.constantFrom(
+  undefined,
+  deleted,
+  aQueue({ spec: { suspend: true, revisionHistoryLimit: 1 } }),
+  aQueue(),
+  aQueue({ spec: { successfulJobsHistoryLimit: 0, failedJobsHistoryLimit: 1, revisionHistoryLimit: 0 } }),
+  aQueue({ image: 'worker:2' }),
+);
+
+/** Every state of a BatchQueue, likely and unlikely; names are unique as the API server keeps them. */
+const snapshot: fc.Arbitrary<Snapshot> = fc
+  .record({
+    queue,
+    claims: fc.uniqueArray(claimParts, {
+      maxLength: 6,
+      selector: ({ message, attempt }: { message: { id: string }; attempt: number }) =>
+        `${message.id}/${attempt}`,
+    }),
+    inbox: fc.uniqueArray(inboxMessage, { maxLength: 4, selector: ({ id }) => id }),
+    images: fc.uniqueArray(fc.constantFrom('worker:1', 'worker:2', 'worker:3', 'worker:4'), { maxLength: 4 }),
+    templateCheck: fc.constantFrom<Snapshot['templateCheck']>(
+      { kind: 'unknown' },
+      { kind: 'valid' },
+      { kind: 'valid' },
+      { kind: 'invalid', message: 'm', recheckAtMs: NOW_MS + 5_000 },
+      { kind: 'invalid', message: 'm', recheckAtMs: NOW_MS - 5_000 },
+    ),
+    listed: fc.array(fc.option(fc.tuple(fc.nat(2), fc.nat(2))), { minLength: 6, maxLength: 6 }),
+    observation: fc.constantFrom<Snapshot['observation']>({ kind: 'unknown' }, reachable({ visible: 3 })),
+  })
+  .map(({ claims: parts, inbox, images, listed, ...rest }) => {
+    const claims = parts.map((part: ClaimParts) => aClaim(part));
+    const pods = new Map(
+      claims.flatMap(({ job }, index) => {
+        const [running, terminating] = listed[index] ?? [];
+        if (running === undefined || terminating === undefined) return [];
+        return [[job.metadata.name, { running, terminating, result: undefined }] as const];
+      }),
+    );
+    return aSnapshot({
+      ...rest,
+      claims,
+      pods,
+      inbox: inbox.map((message) => anInboxMessage(message)),
+      revisions: images.map((image, index) => aRevision(aQueue({ image }), index + 1)),
+    });
+  });
+
+/** Who an action is about: the same action again has the same text. */
+function subjectOf(action: Action): string {
+  switch (action.kind) {
+    case 'claim':
+      return `${action.kind} ${action.job.metadata.name}`;
+    case 'adopt':
+    case 'settle':
+    case 'stopPods':
+    case 'deleteJob':
+      return `${action.kind} ${action.claim.job.metadata.name}`;
+    case 'discard':
+    case 'release':
+    case 'forget':
+      return `${action.kind} ${action.message.id}`;
+    case 'renumberRevision':
+    case 'deleteRevision':
+      return `${action.kind} ${action.revision.hash}`;
+    case 'createRevision':
+    case 'checkTemplate':
+      return action.kind;
+  }
+}
+
+function carriedOut(before: Snapshot, actions: readonly Action[]): Snapshot {
+  return actions.reduce(applied, before);
+}
+
+/** The snapshot without the order of its lists, and Jobs without what the server makes up. */
+function normal({ claims, inbox, revisions, pods, ...rest }: Snapshot) {
+  return {
+    ...rest,
+    claims: Object.fromEntries(claims.map((claim) => [claim.job.metadata.name, claim])),
+    inbox: Object.fromEntries(inbox.map((message) => [message.id, message])),
+    revisions: Object.fromEntries(revisions.map((revision) => [revision.hash, revision])),
+    pods: Object.fromEntries(pods),
+  };
+}
+
+describe('for every snapshot', () => {
+  test('planning changes nothing and gives the same answer twice', () => {
+    fc.assert(
+      fc.property(snapshot, (before) => {
+        const copy = structuredClone(before);
+        expect(plan(before)).toEqual(plan(before));
+        expect(before).toEqual(copy);
+      }),
+    );
+  });
+
+  test('no action comes twice, and carrying out plan after plan soon ends with nothing left to do', () => {
+    fc.assert(
+      fc.property(snapshot, (start) => {
+        const done: string[] = [];
+        let now = start;
+        let rounds = 0;
+        for (let { actions } = plan(now); actions.length > 0; { actions } = plan(now)) {
+          done.push(...actions.map(subjectOf));
+          now = carriedOut(now, actions);
+          rounds += 1;
+          // A new revision, its check, the claims that waited for it.
+          expect(rounds).toBeLessThanOrEqual(3);
+        }
+        expect(done).toEqual([...new Set(done)]);
+      }),
+    );
+  });
+
+  test('the actions of a plan may be carried out in any order', () => {
+    fc.assert(
+      fc.property(snapshot, fc.infiniteStream(fc.nat()), (before, random) => {
+        const { actions } = plan(before);
+        const shuffled = actions
+          .map((action) => ({ action, at: Number(random.next().value) }))
+          .toSorted((a, b) => a.at - b.at)
+          .map(({ action }) => action);
+        expect(normal(carriedOut(before, shuffled))).toEqual(normal(carriedOut(before, actions)));
+      }),
+    );
+  });
+
+  test('no message is both claimed and anything else, and no Job is both settled and stopped', () => {
+    fc.assert(
+      fc.property(snapshot, (before) => {
+        const { actions } = plan(before);
+        const messages = actions.flatMap((action) => ('message' in action ? [action.message.id] : []));
+        const jobs = actions.flatMap((action) =>
+          action.kind === 'settle' || action.kind === 'stopPods' || action.kind === 'deleteJob'
+            ? [action.claim.job.metadata.name]
+            : [],
+        );
+        expect(messages).toEqual([...new Set(messages)]);
+        expect(jobs).toEqual([...new Set(jobs)]);
+      }),
+    );
+  });
+
+  test('a plan does not depend on the order in which the world was listed', () => {
+    fc.assert(
+      fc.property(snapshot, (before) => {
+        const reversed = {
+          ...before,
+          claims: before.claims.toReversed(),
+          inbox: before.inbox.toReversed(),
+          revisions: before.revisions.toReversed(),
+        };
+        const subjects = plan(before).actions.map(subjectOf).toSorted();
+        expect(plan(reversed).actions.map(subjectOf).toSorted()).toEqual(subjects);
+      }),
+    );
+  });
+});

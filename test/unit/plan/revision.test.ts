@@ -1,0 +1,182 @@
+import { describe, expect, test } from '@jest/globals';
+import * as fc from 'fast-check';
+import type { BatchQueue, BatchQueueStatus } from '../../../operator/api/batch-queue.ts';
+import {
+  currentRevision,
+  hashTemplate,
+  planRevisions,
+  revisionFrom,
+  templateOf,
+} from '../../../operator/plan/revision.ts';
+import type { Claim, Revision } from '../../../operator/plan/types.ts';
+import { aClaim, aQueue, aRevision, NOW_MS } from '../../support/builders.ts';
+
+function imaged(image: string, parts: Parameters<typeof aQueue>[0] = {}): BatchQueue {
+  return aQueue({ image, ...parts });
+}
+
+/** Revisions 1..n of templates that differ in their image. */
+function history(...images: string[]): Revision[] {
+  return images.map((image, index) => aRevision(imaged(image), index + 1));
+}
+
+interface Seen {
+  readonly revisions?: readonly Revision[];
+  readonly claims?: readonly Claim[];
+  readonly status?: BatchQueueStatus;
+}
+
+describe('planRevisions', () => {
+  test('makes the first revision of a new BatchQueue', () => {
+    const queue = aQueue();
+    expect(planRevisions(queue, [], [])).toEqual([
+      {
+        kind: 'createRevision',
+        object: {
+          apiVersion: 'apps/v1',
+          kind: 'ControllerRevision',
+          metadata: {
+            name: `orders-${hashTemplate(templateOf(queue))}`,
+            namespace: 'shop',
+            labels: { 'batchqueue.io/queue': 'orders' },
+            ownerReferences: [expect.objectContaining({ uid: 'queue-uid', controller: true })],
+          },
+          data: { template: templateOf(queue) },
+          revision: 1,
+        },
+      },
+    ]);
+  });
+
+  test('does nothing for the template that is current', () => {
+    expect(planRevisions(imaged('b'), history('a', 'b'), [])).toEqual([]);
+  });
+
+  test('gives a template that comes back its old object under the next number', () => {
+    const revisions = history('a', 'b', 'c');
+    expect(planRevisions(imaged('a'), revisions, [])).toEqual([
+      { kind: 'renumberRevision', revision: revisions[0], number: 4 },
+    ]);
+  });
+
+  test.each([
+    ['revisions', { revisions: history('a', 'b') }, 3],
+    ['Jobs, when the revisions were deleted', { claims: [aClaim({ revision: 7 })] }, 8],
+    ['the status, when both are gone', { status: { revision: { current: 11 } } }, 12],
+  ])('has numbers that only grow: above those of %s', (_, seen: Seen, number) => {
+    const queue = imaged('new', seen.status ? { status: seen.status } : {});
+    expect(planRevisions(queue, seen.revisions ?? [], seen.claims ?? [])).toMatchObject([
+      { kind: 'createRevision', object: { revision: number } },
+    ]);
+  });
+
+  test.each([
+    ['maxConcurrentJobs', { maxConcurrentJobs: 3 }],
+    ['suspend', { suspend: true }],
+    ['retry', { retry: { minBackoffSeconds: 1 } }],
+    ['history limits', { successfulJobsHistoryLimit: 0, failedJobsHistoryLimit: 0, revisionHistoryLimit: 1 }],
+    ['the queue', { queue: { url: 'https://sqs.us-east-1.amazonaws.com/123456789012/other' } }],
+  ])('makes none when %s changes', (_, spec) => {
+    expect(planRevisions(aQueue({ spec }), [aRevision()], [])).toEqual([]);
+  });
+
+  test.each([
+    ['serviceAccountName', { serviceAccountName: 'ecr-sa' }],
+    ['storage', { storage: { claimName: 'c', mountPath: '/efs' } }],
+    ['imagePullSecret', { imagePullSecret: { name: 'regcred' } }],
+  ])('makes one when %s changes', (_, spec) => {
+    expect(planRevisions(aQueue({ spec }), [aRevision()], [])).toMatchObject([{ kind: 'createRevision' }]);
+  });
+
+  test('makes none for a BatchQueue that is being deleted', () => {
+    const queue = aQueue({ metadata: { deletionTimestamp: new Date(NOW_MS).toISOString() } });
+    expect(planRevisions(queue, [], [])).toEqual([]);
+  });
+
+  const pruned = (limit: number, inUse: readonly number[]) => {
+    const queue = imaged('e', { spec: { revisionHistoryLimit: limit } });
+    const claims = inUse.map((revision) => aClaim({ revision, name: `job-${revision}` }));
+    return planRevisions(queue, history('a', 'b', 'c', 'd', 'e').toReversed(), claims).map((action) =>
+      action.kind === 'deleteRevision' ? action.revision.number : action.kind,
+    );
+  };
+
+  test.each([
+    ['nothing within the limit', 4, [], []],
+    ['the oldest beyond it', 2, [], [1, 2]],
+    ['all but the current one with a limit of nothing', 0, [], [1, 2, 3, 4]],
+    ['none that a Job runs, which does not count against the limit', 1, [1, 3], [2]],
+  ])('prunes %s', (_, limit, inUse, expected) => {
+    expect(pruned(limit, inUse)).toEqual(expected);
+  });
+});
+
+describe('currentRevision', () => {
+  test('is the newest one when it equals the spec', () => {
+    const revisions = history('a', 'b');
+    expect(currentRevision(imaged('b'), revisions.toReversed())).toBe(revisions[1]);
+  });
+
+  test('is not an older one that equals the spec: it has to be renumbered first', () => {
+    expect(currentRevision(imaged('a'), history('a', 'b'))).toBeUndefined();
+  });
+});
+
+describe('a template', () => {
+  const template = fc.json({ maxDepth: 3 }).map((text): unknown => JSON.parse(text));
+
+  /** The same JSON with every object's keys in another order. */
+  function shuffled(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map(shuffled);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value)
+        .toReversed()
+        .map(([key, field]): [string, unknown] => [key, shuffled(field)]),
+    );
+  }
+
+  function withExtra(extra: unknown): BatchQueue {
+    return aQueue({ pod: { containers: [{ name: 'worker', image: 'w', extra }] } });
+  }
+
+  test('has the same hash whatever the order of its keys', () => {
+    fc.assert(
+      fc.property(template, (extra) => {
+        expect(hashTemplate(templateOf(withExtra(shuffled(extra))))).toBe(
+          hashTemplate(templateOf(withExtra(extra))),
+        );
+      }),
+    );
+  });
+
+  test('has another hash when the order of a list changes', () => {
+    const first = hashTemplate(templateOf(withExtra(['a', 'b'])));
+    expect(hashTemplate(templateOf(withExtra(['b', 'a'])))).not.toBe(first);
+  });
+
+  test('is read back from its ControllerRevision as itself, so that a new revision is current at once', () => {
+    fc.assert(
+      fc.property(template, (extra) => {
+        const queue = withExtra(extra);
+        const [action] = planRevisions(queue, [], []);
+        if (action?.kind !== 'createRevision') throw new Error('no revision was made');
+        const stored = revisionFrom(JSON.parse(JSON.stringify(action.object)));
+        expect(stored && currentRevision(queue, [stored])).toBe(stored);
+      }),
+    );
+  });
+
+  // A release that changes this value makes a new revision for every BatchQueue of its predecessor.
+  test('keeps its hash from release to release', () => {
+    expect(hashTemplate(templateOf(aQueue()))).toBe('79hs0j540h');
+  });
+});
+
+test.each([
+  ['that is not a revision', { metadata: { name: 'a' } }],
+  ['without a template', { metadata: { name: 'a' }, revision: 1, data: {} }],
+  ['with a number that is none', { ...aRevision().object, revision: '1' }],
+])('an object %s is none of ours', (_, object) => {
+  expect(revisionFrom(object)).toBeUndefined();
+});
