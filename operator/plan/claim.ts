@@ -62,6 +62,15 @@ export function attemptOf(claim: Claim): number {
   return claim.ledger?.attempt ?? 0;
 }
 
+/**
+ * For sorting: the Job that ended last comes first. Kubernetes counts in seconds, so names decide among those that ended
+ * together: every listing of the same Jobs sorts the same.
+ */
+export function byNewestEnd(a: Claim, b: Claim): number {
+  const difference = (b.finishedAtMs ?? 0) - (a.finishedAtMs ?? 0);
+  return difference || (a.job.metadata.name < b.job.metadata.name ? -1 : 1);
+}
+
 const conditionSchema = z.object({
   type: z.string(),
   status: z.string(),

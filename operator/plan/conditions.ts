@@ -2,6 +2,9 @@ import type { Condition } from '../api/batch-queue.ts';
 import { isoSeconds } from './iso-time.ts';
 import type { Snapshot } from './types.ts';
 
+/** Longest message of a condition, in characters, as `metav1.Condition` has it; a longer one would refuse the whole status. */
+const MAX_MESSAGE = 32_768;
+
 /** What a condition says, before it is known since when. */
 export interface Verdict {
   readonly type: string;
@@ -37,6 +40,7 @@ export function conditionsFrom(
     const unchanged = before?.status === verdict.status;
     return {
       ...verdict,
+      message: verdict.message.slice(0, MAX_MESSAGE),
       observedGeneration: generation,
       lastTransitionTime: unchanged ? before.lastTransitionTime : isoSeconds(nowMs),
     };

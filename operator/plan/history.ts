@@ -1,4 +1,5 @@
 import type { BatchQueueSpec } from '../api/batch-queue.ts';
+import { byNewestEnd } from './claim.ts';
 import type { Action, Claim } from './types.ts';
 
 type HistoryLimits = Pick<BatchQueueSpec, 'successfulJobsHistoryLimit' | 'failedJobsHistoryLimit'>;
@@ -18,6 +19,6 @@ export function planHistory(claims: readonly Claim[], limits: HistoryLimits): Ac
 function surplus(claims: readonly Claim[], outcome: 'succeeded' | 'failed', limit: number): readonly Claim[] {
   return claims
     .filter((claim) => claim.outcome === outcome)
-    .toSorted((a, b) => (b.finishedAtMs ?? 0) - (a.finishedAtMs ?? 0))
+    .toSorted(byNewestEnd)
     .slice(limit);
 }

@@ -7,7 +7,7 @@ import {
   MAX_RECENT_RUNS,
   type RecentRun,
 } from '../api/status.ts';
-import { isActive } from './claim.ts';
+import { byNewestEnd, isActive } from './claim.ts';
 import { conditionsFrom, planConditions } from './conditions.ts';
 import { isoSeconds } from './iso-time.ts';
 import { contractContainer } from './job.ts';
@@ -96,7 +96,7 @@ function lastSuccessTime(claims: readonly Claim[], previous: string | undefined)
 function lastFailure(claims: readonly Claim[], previous: LastFailure | undefined): LastFailure | undefined {
   const failed = claims
     .filter((claim) => claim.settled && claim.outcome === 'failed')
-    .toSorted((a, b) => (b.finishedAtMs ?? 0) - (a.finishedAtMs ?? 0))[0];
+    .toSorted(byNewestEnd)[0];
   const newer = failed && (failed.finishedAtMs ?? 0) >= (Date.parse(previous?.time ?? '') || 0);
   return newer ? failureOf(failed) : previous;
 }

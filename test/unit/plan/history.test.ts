@@ -1,0 +1,48 @@
+import { describe, expect, test } from '@jest/globals';
+import { planHistory } from '../../../operator/plan/history.ts';
+import { aClaim, type ClaimParts, messageId, NOW_MS } from '../../support/builders.ts';
+
+/** A settled Job that ended so many seconds ago. */
+function ended(number: number, parts: ClaimParts) {
+  return aClaim({
+    settled: true,
+    name: `job-${number}`,
+    message: { id: messageId(number) },
+    finishedAtMs: NOW_MS - number * 1_000,
+    ...parts,
+  });
+}
+
+function deleted(limits: [number, number], ...claims: readonly ReturnType<typeof aClaim>[]): string[] {
+  const [successfulJobsHistoryLimit, failedJobsHistoryLimit] = limits;
+  return planHistory(claims, { successfulJobsHistoryLimit, failedJobsHistoryLimit }).map((action) =>
+    action.kind === 'deleteJob' ? action.claim.job.metadata.name : action.kind,
+  );
+}
+
+describe('planHistory', () => {
+  const succeeded = [3, 1, 2].map((number) => ended(number, { outcome: 'succeeded' }));
+  const failed = [6, 4, 5].map((number) => ended(number, { outcome: 'failed' }));
+
+  test.each<[string, [number, number], string[]]>([
+    ['keeps everything within the limits', [3, 3], []],
+    ['deletes the oldest beyond them, each outcome by its own', [2, 1], ['job-3', 'job-5', 'job-6']],
+    ['keeps none with limits of nothing', [0, 0], ['job-1', 'job-2', 'job-3', 'job-4', 'job-5', 'job-6']],
+  ])('%s', (_, limits, names) => {
+    expect(deleted(limits, ...succeeded, ...failed)).toEqual(names);
+  });
+
+  test.each<[string, ClaimParts]>([
+    ['owes a settlement', { outcome: 'succeeded', settled: false }],
+    ['owes a settlement after failure', { outcome: 'failed', settled: false }],
+    ['runs', { outcome: 'active' }],
+    ['is being deleted already', { outcome: 'succeeded', deleting: true }],
+  ])('never deletes a Job that %s', (_, parts) => {
+    expect(deleted([0, 0], ended(1, parts))).toEqual([]);
+  });
+
+  test('chooses the same Jobs in whatever order they are listed, also among those that ended in one second', () => {
+    const claims = ['a', 'b', 'c'].map((name) => ended(1, { outcome: 'failed', name }));
+    expect(deleted([0, 1], ...claims).toSorted()).toEqual(deleted([0, 1], ...claims.toReversed()).toSorted());
+  });
+});
