@@ -1,5 +1,5 @@
 /** Image archives in the form of `docker save`, which containerd, docker and podman all load. */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { rename, rm, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
@@ -103,7 +103,7 @@ function sortByName(entries: LayerEntries): [string, LayerEntry][] {
 }
 
 async function writeTar(path: string, fill: (tar: Pack) => Promise<void>): Promise<void> {
-  const temporary = `${path}.${process.pid}.part`;
+  const temporary = `${path}.${randomUUID()}.part`;
   const tar = pack();
   try {
     const filled = fill(tar).then(

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Layer, LayerEntries, LayerEntry } from './archive.ts';
 import { writeLayer } from './archive.ts';
+import { withLock } from './lock.ts';
 import { run } from './run.ts';
 
 /** The Node 24 binary that npm installed for this processor, integrity checked by the lock file. */
@@ -40,13 +41,16 @@ export async function baseLayer(directory: string, progress: (line: string) => v
   const entries = await baseEntries();
   const key = await keyOf(entries);
   const file = path.join(directory, `base-${key}.layer`);
-  const digestFile = `${file}.digest`;
-  const digest = await readFile(digestFile, 'utf8').catch(() => undefined);
-  if (digest !== undefined && existsSync(file)) return { path: file, digest };
-  progress('making the Node runtime layer (once per machine)');
-  const layer = await writeLayer(file, entries);
-  await writeFile(digestFile, layer.digest);
-  return layer;
+  // Several images are often built at once, and all of them need it.
+  return withLock(`${file}.lock`, { progress: () => undefined, signal: undefined }, async () => {
+    const digestFile = `${file}.digest`;
+    const digest = await readFile(digestFile, 'utf8').catch(() => undefined);
+    if (digest !== undefined && existsSync(file)) return { path: file, digest };
+    progress('making the Node runtime layer (once per machine)');
+    const layer = await writeLayer(file, entries);
+    await writeFile(digestFile, layer.digest);
+    return layer;
+  });
 }
 
 async function baseEntries(): Promise<LayerEntries> {

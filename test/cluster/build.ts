@@ -1,5 +1,6 @@
 /** Building Kubernetes and etcd from the Go modules committed with the project. */
 import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { run } from './run.ts';
 import { lookUpTool } from './tools.ts';
 import type { ToolModule, Versions } from './versions.ts';
@@ -41,6 +42,7 @@ export function isNewEnough(version: string): boolean {
 /** Builds all binaries, about ten minutes on two cores with a cold Go cache and half a minute with a warm one. */
 export async function buildBinaries(build: Build): Promise<void> {
   const started = performance.now();
+  await removeUnfinished(build.directory);
   const temporary = await mkdtemp(`${build.directory}.`);
   const seen = { packages: 0 };
   const timer = setInterval(() => void report(build, temporary, seen.packages, started), PROGRESS_EVERY_MS);
@@ -70,6 +72,14 @@ export async function buildBinaries(build: Build): Promise<void> {
   build.progress(
     `built Kubernetes ${build.versions.kubernetes} and etcd ${build.versions.etcd} in ${elapsed(started)}`,
   );
+}
+
+/** What killed builds left; the caller's lock says that no other build is running. */
+async function removeUnfinished(directory: string): Promise<void> {
+  const parent = path.dirname(directory);
+  for (const entry of await readdir(parent))
+    if (entry.startsWith(`${path.basename(directory)}.`))
+      await rm(path.join(parent, entry), { recursive: true });
 }
 
 /** Without these every component reports a placeholder as its version, and clients refuse it. */

@@ -1,5 +1,5 @@
 /** Images from a checkout, without a registry and without a container engine. */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -47,7 +47,7 @@ export async function buildImage(options: ImageOptions): Promise<string> {
   await mkdir(directory, { recursive: true });
   const name = createHash('sha256').update(options.name).digest('hex').slice(0, 16);
   const [base, entries] = await Promise.all([baseLayer(directory, progress), thinEntries(options)]);
-  const thinPath = path.join(directory, `${name}.${process.pid}.layer`);
+  const thinPath = path.join(directory, `${name}.${randomUUID()}.layer`);
   const archive = path.join(directory, `${name}.tar`);
   try {
     const layers: Layer[] = [base, await writeLayer(thinPath, entries)];
