@@ -25,7 +25,11 @@ export type WriteLine = (line: string) => void;
 
 /** Structured lines on stdout, each with `fields`. Written synchronously: nothing is lost when the process ends. */
 export function jsonReport(fields: object): Report {
-  const log = pino({ base: fields, timestamp: pino.stdTimeFunctions.isoTime });
+  const log = pino({
+    base: fields,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  });
   return {
     progress: (task, progress) => log.info({ ...task, ...progress }, 'processing'),
     done: (task, totals, seconds) => log.info({ ...task, ...totals, seconds }, 'published'),

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Cluster, startCluster } from '../../test/cluster/cluster.ts';
 import { buildImage, NONROOT_ID } from '../../test/cluster/images.ts';
+import { OPERATOR_IMAGE, WORKER_IMAGE } from '../../test/cluster/product-images.ts';
 import { waitFor } from '../../test/cluster/wait.ts';
 import {
   EMULATOR_CREDENTIALS,
@@ -12,8 +13,6 @@ import {
 } from '../../test/support/sqs-emulator.ts';
 import { applyText, type Kubectl, kubectlFor } from './kubectl.ts';
 
-export const OPERATOR_IMAGE = 'localhost/batchqueue-operator:dev';
-export const WORKER_IMAGE = 'localhost/batchqueue-worker:dev';
 const OPERATOR_NAMESPACE = 'batchqueue-system';
 const EMULATOR_PORT = 4566;
 
@@ -44,8 +43,8 @@ type Progress = (line: string) => void;
  */
 export async function startEnvironment(onProgress: Progress, signal: AbortSignal): Promise<Environment> {
   const images = await Promise.all([
-    buildImage({ name: OPERATOR_IMAGE, entry: 'operator/main.ts', onProgress }),
-    buildImage({ name: WORKER_IMAGE, entry: 'worker/main.ts', onProgress }),
+    buildImage({ ...OPERATOR_IMAGE, onProgress }),
+    buildImage({ ...WORKER_IMAGE, onProgress }),
   ]);
   const cluster = await startCluster({ size: 'node', images, onProgress, signal });
   try {
@@ -89,7 +88,7 @@ stringData: { AWS_ACCESS_KEY_ID: ${accessKeyId}, AWS_SECRET_ACCESS_KEY: ${secret
   const inNamespace = ['-n', OPERATOR_NAMESPACE];
   const deployment = 'deployment/batchqueue-operator';
   const settings = [`BATCHQUEUE_SQS_ENDPOINT=${emulator.endpoint}`, `AWS_REGION=${EMULATOR_REGION}`];
-  await kubectl(...inNamespace, 'set', 'image', deployment, `operator=${OPERATOR_IMAGE}`);
+  await kubectl(...inNamespace, 'set', 'image', deployment, `operator=${OPERATOR_IMAGE.name}`);
   await kubectl(...inNamespace, 'set', 'env', deployment, ...settings);
   await kubectl(...inNamespace, 'rollout', 'status', deployment, '--timeout=90s');
 }

@@ -1,13 +1,8 @@
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
+import { WORKER_IMAGE } from '../../test/cluster/product-images.ts';
 import { waitFor } from '../../test/cluster/wait.ts';
-import {
-  applyTemplate,
-  type Environment,
-  installOperator,
-  startEnvironment,
-  WORKER_IMAGE,
-} from './environment.ts';
+import { applyTemplate, type Environment, installOperator, startEnvironment } from './environment.ts';
 import { demoMessages } from './messages.ts';
 import { ProgressLine } from './progress-line.ts';
 import { diagnosis, printNextSteps, printReport, tallyLine } from './report.ts';
@@ -88,7 +83,7 @@ async function prepare(environment: Environment): Promise<Queues> {
   const queues = { orders, deadLetters: orders.replace(/orders$/, 'orders-dead-letters') };
   say('applying efs-claim, ecr-sa and the BatchQueue orders');
   await applyTemplate(environment, 'storage.yaml', { VOLUME_DIRECTORY: volume });
-  await applyTemplate(environment, 'orders.yaml', { QUEUE_URL: orders, WORKER_IMAGE });
+  await applyTemplate(environment, 'orders.yaml', { QUEUE_URL: orders, WORKER_IMAGE: WORKER_IMAGE.name });
   await conditionOf(environment, 'Ready');
   return queues;
 }

@@ -1,5 +1,5 @@
 import { messageOf, OperatorError } from '../errors.ts';
-import type { QueueAttributes, QueueObservation } from '../plan/types.ts';
+import type { Pace, QueueAttributes, QueueObservation } from '../plan/types.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import type { MessageQueue } from '../world.ts';
 
@@ -7,6 +7,10 @@ import type { MessageQueue } from '../world.ts';
 const BUSY_PERIOD_MS = 5_000;
 /** At rest, one attribute read per minute: the queue and its dead-letter queue in turn. */
 const REST_PERIOD_MS = 60_000;
+/** While nothing is received, its share of requests is free: people look at a suspended queue to see it fill. */
+const UNPOLLED_PERIOD_MS = 15_000;
+/** So many failures that may pass make a queue unreachable; fewer are a hiccup, not worth a condition that flaps. */
+const FAILURES_BEFORE_UNREACHABLE = 3;
 /** How long after the last sign of work the queue counts as busy. */
 const BUSY_FOR_MS = 120_000;
 const MIN_RETRY_MS = 1_000;
@@ -28,6 +32,7 @@ export class QueueObserver {
   #url: string | undefined;
   #observation: QueueObservation = { kind: 'unknown' };
   #busyUntilMs = 0;
+  #pace: Pace = 'polling';
   #failures = 0;
   /** Raised with every change of URL: an answer about the old queue is dropped. */
   #generation = 0;
@@ -53,6 +58,14 @@ export class QueueObserver {
     if (url !== undefined) void this.#observe(this.#generation);
   }
 
+  /** How the queue is occupied from now on; decides how often it is looked at. */
+  setPace(pace: Pace): void {
+    const slower = pace === this.#pace || pace === 'polling';
+    this.#pace = pace;
+    if (pace === 'working') this.stir();
+    else if (!slower && this.#observation.kind === 'reachable') this.#schedule(this.#period());
+  }
+
   /** Messages move: read the counts more often for a while. */
   stir(): void {
     const wasAtRest = this.#options.clock.now() >= this.#busyUntilMs;
@@ -69,7 +82,7 @@ export class QueueObserver {
       this.#failures = 0;
     } catch (error) {
       this.#failures += 1;
-      next = unreachable(error);
+      next = this.#afterFailure(error);
       this.#options.log.warn({ error: messageOf(error) }, 'queue attributes could not be read');
     }
     if (generation !== this.#generation) return;
@@ -104,7 +117,16 @@ export class QueueObserver {
       const ceiling = Math.min(MAX_RETRY_MS, MIN_RETRY_MS * 2 ** Math.min(this.#failures, 10));
       return ceiling * (0.5 + this.#options.random() / 2);
     }
-    return this.#options.clock.now() < this.#busyUntilMs ? BUSY_PERIOD_MS : REST_PERIOD_MS;
+    if (this.#options.clock.now() < this.#busyUntilMs) return BUSY_PERIOD_MS;
+    return this.#pace === 'waiting' ? UNPOLLED_PERIOD_MS : REST_PERIOD_MS;
+  }
+
+  #afterFailure(error: unknown): QueueObservation {
+    const mayPass = !(error instanceof OperatorError) || error.verdict === 'retry';
+    const isHiccup = mayPass && this.#failures < FAILURES_BEFORE_UNREACHABLE;
+    if (isHiccup && this.#observation.kind === 'reachable') return this.#observation;
+    const reason = error instanceof OperatorError ? error.code : 'QueueUnreachable';
+    return { kind: 'unreachable', reason, message: messageOf(error) };
   }
 
   #schedule(delayMs: number): void {
@@ -112,9 +134,4 @@ export class QueueObserver {
     this.#cancelTimer?.();
     this.#cancelTimer = this.#options.clock.after(delayMs, () => void this.#observe(generation));
   }
-}
-
-function unreachable(error: unknown): QueueObservation {
-  const reason = error instanceof OperatorError ? error.code : 'QueueUnreachable';
-  return { kind: 'unreachable', reason, message: messageOf(error) };
 }

@@ -44,10 +44,12 @@ export async function reconcile(
   const plan = planQueue(snapshot, object && { generation: object.metadata.generation ?? 0, previous });
   session.intake.setTarget(plan.intake);
   session.publishLeases(plan.leases);
+  session.observer.setPace(plan.pace);
 
   const failures = await applyAll(plan.actions, subject, world);
   const statusDelayMs = await writeStatus(plan.status, subject, world);
-  for (const failure of failures)
+  // The work queue logs what is thrown; the rest is logged here.
+  for (const failure of failures.slice(1))
     world.log.warn({ queue: `${namespace}/${name}`, error: messageOf(failure) }, 'action failed');
   if (failures.length > 0) throw failures[0];
   // Whatever was done may have changed what is to be done: look once more, until a plan is empty.

@@ -6,7 +6,7 @@ import { buildJob } from './job.ts';
 import { currentRevision, planRevisions } from './revision.ts';
 import { planSettlement } from './settlement.ts';
 import { planStatus, type StatusSubject } from './status.ts';
-import type { Action, Claim, IntakeTarget, Lease, Message, Plan, Revision, Snapshot } from './types.ts';
+import type { Action, Claim, IntakeTarget, Lease, Message, Pace, Plan, Revision, Snapshot } from './types.ts';
 
 /** While pods of a deleted Job are ending, nothing tells us when they have: look again after this long. */
 const STOPPING_RECHECK_MS = 1_000;
@@ -20,13 +20,15 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   const live = queue?.metadata.deletionTimestamp === undefined ? queue : undefined;
   const current = live && currentRevision(live, snapshot.revisions);
   const usable = snapshot.templateCheck.kind === 'valid' ? current : undefined;
+  const intake = live && usable ? planIntake(live, snapshot) : undefined;
   return {
     actions: [
       ...(live ? planForSpec(live, current, snapshot) : []),
       ...planDispatch(inbox, { nowMs, queue: live, revision: usable, claims }),
       ...planSettlement(claims, { nowMs, retry: live?.spec.retry, pods, inbox }),
     ],
-    intake: live && usable ? planIntake(live, snapshot) : undefined,
+    intake,
+    pace: paceOf(snapshot, intake),
     leases: claims.flatMap((claim) => leasesOf(claim)),
     status: subject && planStatus(snapshot, subject, current),
     requeueAfterMs: nextLook(snapshot),
@@ -47,6 +49,11 @@ function planForSpec(queue: BatchQueue, current: Revision | undefined, snapshot:
 function nextLook({ claims, templateCheck, nowMs }: Snapshot): number | undefined {
   if (claims.some(isStopping)) return STOPPING_RECHECK_MS;
   return templateCheck.kind === 'invalid' ? Math.max(0, templateCheck.recheckAtMs - nowMs) : undefined;
+}
+
+function paceOf({ claims, inbox }: Snapshot, intake: IntakeTarget | undefined): Pace {
+  if (inbox.length > 0 || claims.some((claim) => !claim.settled)) return 'working';
+  return intake ? 'polling' : 'waiting';
 }
 
 /** True for a Job that somebody deletes while its pods run; its messages are given back once they have ended. */

@@ -2,8 +2,11 @@ import type { Backoff } from './backoff.ts';
 import { backoffSeconds } from './backoff.ts';
 import { clampDelay } from './lease.ts';
 import { ledgerMessageFrom } from './ledger.ts';
-import type { Action, Claim, InboxMessage, LedgerMessage, PodsOfJob } from './types.ts';
+import type { Action, Claim, InboxMessage, LedgerMessage, PodsOfJob, WorkerResult } from './types.ts';
 import { resultFromFailure } from './worker-result.ts';
+
+/** The Job controller's reason for a Job that outlasted `activeDeadlineSeconds`. */
+const DEADLINE_EXCEEDED = 'DeadlineExceeded';
 
 /** What an ended Job is judged by. */
 export interface SettlementContext {
@@ -43,10 +46,13 @@ function settle(claim: Claim, verdict: 'delete' | 'release', context: Settlement
   return { kind: 'settle', claim, verdict, messages, delaySeconds, result };
 }
 
-function resultOf(claim: Claim, context: SettlementContext) {
-  if (claim.outcome === 'active')
-    return { exitCode: undefined, reason: 'JobDeleted', message: 'the Job was deleted' };
-  return context.pods.get(claim.job.metadata.name)?.result ?? resultFromFailure(claim.failure);
+function resultOf(claim: Claim, context: SettlementContext): WorkerResult {
+  if (claim.outcome === 'active') return { reason: 'JobDeleted', message: 'the Job was deleted' };
+  const reported = context.pods.get(claim.job.metadata.name)?.result;
+  // A worker that was ended by its deadline reports how it was ended, not why.
+  if (reported && claim.failure?.reason !== DEADLINE_EXCEEDED) return reported;
+  const known = resultFromFailure(claim.failure);
+  return { ...known, exitCode: reported?.exitCode ?? known.exitCode };
 }
 
 function newestReceipt(held: LedgerMessage, inbox: readonly InboxMessage[]): LedgerMessage {

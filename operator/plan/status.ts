@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { BatchQueueStatus } from '../api/batch-queue.ts';
+import type { BatchQueue, BatchQueueStatus } from '../api/batch-queue.ts';
 import {
   type LastFailure,
   MAX_FAILURE_MESSAGE_IDS,
@@ -53,8 +53,11 @@ export function planStatus(
 
 type QueueStatus = NonNullable<BatchQueueStatus['queue']>;
 
-function queueStatus({ observation }: Snapshot, previous: QueueStatus | undefined): QueueStatus | undefined {
-  if (observation.kind !== 'reachable') return previous;
+function queueStatus(
+  { observation, queue }: Snapshot,
+  previous: QueueStatus | undefined,
+): QueueStatus | undefined {
+  if (observation.kind !== 'reachable') return isAbout(previous, queue) ? previous : undefined;
   const { arn, visible, inFlight, delayed, deadLetterArn, maxReceiveCount } = observation.attributes;
   const figures = withoutUndefined({
     arn,
@@ -69,6 +72,12 @@ function queueStatus({ observation }: Snapshot, previous: QueueStatus | undefine
   const { observedTime, ...before } = previous ?? {};
   const moved = observedTime === undefined || !isDeepStrictEqual(figures, before);
   return { ...figures, observedTime: moved ? isoSeconds(observation.observedAtMs) : observedTime };
+}
+
+/** False for figures of the queue that `queue.url` named before it was edited. */
+function isAbout(figures: QueueStatus | undefined, queue: BatchQueue | undefined): boolean {
+  const place = queue?.spec.queue.url.split('/').slice(-2).join(':');
+  return place !== undefined && figures?.arn?.endsWith(`:${place}`) === true;
 }
 
 function jobsStatus(claims: readonly Claim[]): NonNullable<BatchQueueStatus['jobs']> {

@@ -232,8 +232,15 @@ export interface IntakeTarget {
   readonly visibilityTimeoutSeconds: number;
 }
 
+/**
+ * How a queue is occupied: messages are held (`working`), none are but receives are made (`polling`), or neither
+ * (`waiting`: suspended, scaled to zero, not ready).
+ */
+export type Pace = 'working' | 'polling' | 'waiting';
+
 export interface Plan {
   readonly actions: readonly Action[];
+  readonly pace: Pace;
   /** Undefined: no poll may start. */
   readonly intake: IntakeTarget | undefined;
   /** Every lease that must be kept for the Jobs of this queue; the inbox keeps its own. */

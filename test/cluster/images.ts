@@ -2,8 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { bundle } from '../../scripts/bundle.ts';
 import type { ImageConfig, Layer, LayerEntries, LayerEntry } from './archive.ts';
 import { writeArchive, writeLayer } from './archive.ts';
 import { baseLayer } from './base-layer.ts';
@@ -15,6 +14,8 @@ export interface ImageOptions {
   readonly name: string;
   /** A TypeScript program of this repository, bundled to `/app/main.mjs` and run by the image's entry point. */
   readonly entry?: string;
+  /** Flags for Node itself, as the image's Dockerfile has them. */
+  readonly nodeFlags?: readonly string[];
   /** Files to add as they are: absolute path in the image to path on disk. */
   readonly files?: Readonly<Record<string, string>>;
   readonly onProgress?: (line: string) => void;
@@ -23,18 +24,15 @@ export interface ImageOptions {
 /** User and group of every image: no name on a node, no rights anywhere. */
 export const NONROOT_ID = 65532;
 
-const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
-
 /** What `node` runs in every image. */
 const PROGRAM = '/app/main.mjs';
 
-const NODE_CONFIG: ImageConfig = {
+const NODE_CONFIG = {
   architecture: goArchitecture(),
   user: `${NONROOT_ID}:${NONROOT_ID}`,
   env: ['PATH=/usr/local/bin:/usr/bin:/bin'],
-  entrypoint: ['/usr/local/bin/node', PROGRAM],
   workingDirectory: '/app',
-};
+} as const;
 
 /**
  * Builds an image and returns the path of its archive in the user's cache; the archive there is always a complete
@@ -51,7 +49,7 @@ export async function buildImage(options: ImageOptions): Promise<string> {
   const archive = path.join(directory, `${name}.tar`);
   try {
     const layers: Layer[] = [base, await writeLayer(thinPath, entries)];
-    await writeArchive(archive, { tag: options.name, config: NODE_CONFIG, layers });
+    await writeArchive(archive, { tag: options.name, config: configOf(options), layers });
   } finally {
     await rm(thinPath, { force: true });
   }
@@ -76,33 +74,12 @@ async function thinEntries({ entry, files = {} }: ImageOptions): Promise<LayerEn
     name,
     { kind: 'file', source },
   ]);
-  if (entry !== undefined) added.push([PROGRAM, { kind: 'text', text: await bundle(entry) }]);
+  if (entry !== undefined) added.push([PROGRAM, { kind: 'text', text: Buffer.from(await bundle(entry)) }]);
   return Object.fromEntries(added);
 }
 
-/**
- * Packages that are still CommonJS call `require` for Node's own modules, which an ES module does not have: the
- * banner gives it one.
- */
-async function bundle(entry: string): Promise<Buffer> {
-  const result = await build({
-    absWorkingDir: REPOSITORY,
-    entryPoints: [entry],
-    outfile: 'main.mjs',
-    bundle: true,
-    write: false,
-    minify: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    logLevel: 'silent',
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-  });
-  const [output] = result.outputFiles;
-  if (output === undefined) throw new Error(`${entry} bundles to nothing`);
-  return Buffer.from(output.contents);
+function configOf({ nodeFlags = [] }: ImageOptions): ImageConfig {
+  return { ...NODE_CONFIG, entrypoint: ['/usr/local/bin/node', ...nodeFlags, PROGRAM] };
 }
 
 /** The image specification's name for this processor. */

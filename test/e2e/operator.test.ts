@@ -7,7 +7,6 @@ import {
   installOperator,
   makeVolume,
   startEmulator,
-  WORKER_IMAGE,
   type Workplace,
 } from '../../deploy/demo/environment.ts';
 import { applyText, kubectlFor } from '../../deploy/demo/kubectl.ts';
@@ -48,7 +47,10 @@ beforeAll(async () => {
   const orders = await emulator.createQueue('orders', { deadLetter: 'orders-dead', maxReceiveCount: 3 });
   queues = { orders, deadLetters: orders.replace(/orders$/, 'orders-dead') };
   await applyTemplate(workplace, 'storage.yaml', { VOLUME_DIRECTORY: workplace.volume });
-  await applyTemplate(workplace, 'orders.yaml', { QUEUE_URL: orders, WORKER_IMAGE });
+  await applyTemplate(workplace, 'orders.yaml', {
+    QUEUE_URL: orders,
+    WORKER_IMAGE: nodeCluster().workerImage,
+  });
   await waitFor(async () => (await field('.status.conditions[?(@.type=="Ready")].status')) === 'True', {
     what: 'readiness of the BatchQueue',
     timeoutMs: TIMEOUT_MS,

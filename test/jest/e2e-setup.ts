@@ -1,11 +1,8 @@
-import { existsSync } from 'node:fs';
 import { startCluster } from '../cluster/cluster.ts';
 import { buildImage } from '../cluster/images.ts';
+import { OPERATOR_IMAGE, WORKER_IMAGE } from '../cluster/product-images.ts';
 import { thisMachine, unsupportedReason } from '../cluster/requirements.ts';
 import { progressOf, share } from './shared-cluster.ts';
-
-const OPERATOR = { name: 'localhost/batchqueue-operator:dev', entry: 'operator/main.ts' };
-const WORKER = { name: 'localhost/batchqueue-worker:dev', entry: 'worker/main.ts' };
 
 /**
  * Starts the node that the end-to-end tests share, with the images of operator and worker on it; jest calls it only
@@ -17,8 +14,8 @@ export default async function setUpE2e(): Promise<void> {
   await share(
     'BATCHQUEUE_NODE_CLUSTER',
     async () => {
-      const present = [OPERATOR, WORKER].filter(({ entry }) => existsSync(entry));
-      const images = await Promise.all(present.map((image) => buildImage({ ...image, onProgress })));
+      const products = [OPERATOR_IMAGE, WORKER_IMAGE];
+      const images = await Promise.all(products.map((image) => buildImage({ ...image, onProgress })));
       return startCluster({ size: 'node', images, onProgress });
     },
     ({ directory, kubeconfigPath, kubectlPath, hostAddress, nodeAddress }) => ({
@@ -27,8 +24,8 @@ export default async function setUpE2e(): Promise<void> {
       kubectlPath,
       hostAddress,
       nodeAddress,
-      operatorImage: OPERATOR.name,
-      workerImage: WORKER.name,
+      operatorImage: OPERATOR_IMAGE.name,
+      workerImage: WORKER_IMAGE.name,
     }),
   );
 }

@@ -80,6 +80,19 @@ describe('a message is released', () => {
     expect(plan(claim, { pods: pods(claim, { result }) })).toMatchObject([{ verdict: 'release', result }]);
   });
 
+  test('with the deadline as the reason, although the pod only says how it was ended', () => {
+    const failure = { reason: 'DeadlineExceeded', message: 'Job was active longer than specified deadline' };
+    const claim = aClaim({ outcome: 'failed', failure });
+    const ended = {
+      running: 0,
+      terminating: 0,
+      result: { exitCode: 75, reason: 'TemporaryFailure', message: 'SIGTERM' },
+    };
+    expect(plan(claim, { pods: new Map([[claim.job.metadata.name, ended]]) })).toMatchObject([
+      { result: { ...failure, exitCode: 75 } },
+    ]);
+  });
+
   test('with what the Job says when its pod is gone', () => {
     const message =
       'Container worker for pod shop/x failed with exit code 75 matching FailJob rule at index 2';

@@ -211,6 +211,12 @@ describe('the figures of the queue', () => {
   test('stay what they were while the queue does not answer', () => {
     expect(statusOf(aSnapshot({ observation: unreachable }), first).queue).toEqual(first.queue);
   });
+
+  test('are dropped when the URL names another queue that has not answered', () => {
+    const url = 'https://sqs.us-east-1.amazonaws.com/123456789012/other';
+    const elsewhere = aQueue({ spec: { queue: { url } } });
+    expect(statusOf(aSnapshot({ observation: unreachable, queue: elsewhere }), first).queue).toBeUndefined();
+  });
 });
 
 describe('the figures of the Jobs', () => {
