@@ -1,0 +1,128 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { markedEnvironment } from '../cluster/processes.ts';
+import { integrationCluster } from '../jest/clusters.ts';
+import { eventually } from './eventually.ts';
+import { EMULATOR_REGION } from './sqs-emulator.ts';
+
+const MAIN = fileURLToPath(new URL('../../operator/main.ts', import.meta.url));
+const startedSchema = z.object({ msg: z.literal('started'), healthPort: z.number() });
+
+/** Dummies; a test looks for the secret in logs. */
+export const OPERATOR_ACCESS_KEY_ID = 'AKIDOPERATORTEST';
+export const OPERATOR_SECRET_ACCESS_KEY = 'canary-secret-access-key';
+
+export interface OperatorOptions {
+  readonly kubeconfigPath: string;
+  readonly sqsEndpoint: string;
+  readonly namespaces: readonly string[];
+  readonly args?: readonly string[];
+}
+
+/** The operator as a process of its own, as it runs in production. Ends with the cluster at the latest. */
+export class OperatorProcess {
+  readonly #child: ChildProcess;
+  readonly #exit: Promise<number | null>;
+  #output = '';
+
+  /** Starts it and returns at once. */
+  constructor(args: readonly string[]) {
+    this.#child = spawn(process.execPath, [MAIN, ...args], {
+      env: {
+        ...markedEnvironment(path.dirname(integrationCluster().kubeconfigPath)),
+        AWS_ACCESS_KEY_ID: OPERATOR_ACCESS_KEY_ID,
+        AWS_SECRET_ACCESS_KEY: OPERATOR_SECRET_ACCESS_KEY,
+        AWS_REGION: EMULATOR_REGION,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const collect = (chunk: Buffer) => {
+      this.#output += chunk.toString();
+    };
+    this.#child.stdout?.on('data', collect);
+    this.#child.stderr?.on('data', collect);
+    // 'close' comes after the last output, 'exit' may not.
+    this.#exit = once(this.#child, 'close').then(() => this.#child.exitCode);
+  }
+
+  /** Starts it and waits until it is ready. Throws, with its output, when it ends instead. */
+  static async start(options: OperatorOptions): Promise<OperatorProcess> {
+    const operator = new OperatorProcess([
+      '--kubeconfig',
+      options.kubeconfigPath,
+      '--sqs-endpoint',
+      options.sqsEndpoint,
+      '--namespaces',
+      options.namespaces.join(','),
+      '--health-address',
+      '127.0.0.1',
+      '--health-port',
+      '0',
+      ...(options.args ?? []),
+    ]);
+    await operator.whenReady();
+    return operator;
+  }
+
+  /** Everything it has written so far. */
+  output(): string {
+    return this.#output;
+  }
+
+  /** Resolves when `/readyz` says ok. */
+  async whenReady(): Promise<void> {
+    await eventually(
+      () => this.#ask('/readyz'),
+      (status) => status === 200 || this.#hasEnded(),
+      { what: 'the operator to be ready' },
+    );
+    if (this.#hasEnded()) throw new Error(`the operator ended: ${this.#output}`);
+  }
+
+  /** HTTP status of a health path. */
+  async health(healthPath: '/healthz' | '/readyz'): Promise<number> {
+    return await this.#ask(healthPath);
+  }
+
+  /** Asks it to stop, as Kubernetes does. */
+  terminate(): void {
+    this.#child.kill('SIGTERM');
+  }
+
+  /** Its exit code once it has ended; null when a signal killed it. */
+  exitCode(): Promise<number | null> {
+    return this.#exit;
+  }
+
+  /** `kill -9`; resolves when it is gone. */
+  async kill(): Promise<void> {
+    if (!this.#hasEnded()) this.#child.kill('SIGKILL');
+    await this.#exit;
+  }
+
+  #hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  async #ask(healthPath: string): Promise<number> {
+    const port = this.#healthPort();
+    if (port === undefined) return 0;
+    const response = await fetch(`http://127.0.0.1:${port}${healthPath}`, {
+      headers: { connection: 'close' },
+    });
+    await response.text();
+    return response.status;
+  }
+
+  #healthPort(): number | undefined {
+    for (const line of this.#output.split('\n')) {
+      if (!line.includes('"started"')) continue;
+      const started = startedSchema.safeParse(JSON.parse(line));
+      if (started.success) return started.data.healthPort;
+    }
+    return undefined;
+  }
+}
