@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 
 /** One thing that health depends on: undefined when it is well, else what is wrong. */
-export type Check = () => string | undefined;
+type Check = () => string | undefined;
 
 export interface HealthServerOptions {
   readonly address: string;
