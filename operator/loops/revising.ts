@@ -7,20 +7,45 @@ import { type Subject, tell, type World } from './interpreter.ts';
 /** A template that the server refused is asked about again after this long, in milliseconds. */
 const TEMPLATE_RECHECK_MS = 30_000;
 
-/** Stores a template under its next number. Somebody else's equal object is taken for ours. */
+/** Stores a template under its next number. An equal object that stands there already is taken for ours, if it may be. */
 export async function createRevision(object: KubeObject, subject: Subject, world: World): Promise<void> {
-  let created: KubeObject | undefined;
+  let created: KubeObject;
   try {
     created = await world.kube.create(REVISIONS, subject.namespace, object);
-    tell(subject, world, {
-      reason: 'RevisionCreated',
-      note: `New Jobs run revision ${String(object['revision'])}.`,
-    });
   } catch (error) {
     if (!hasCode(error, 'AlreadyExists')) throw error;
-    created = await world.kube.get(REVISIONS, subject.namespace, object.metadata.name);
+    created = await takeOver(object, error, subject, world);
   }
-  if (created) world.caches.revisions.put(created);
+  world.caches.revisions.put(created);
+  tell(subject, world, {
+    reason: 'RevisionCreated',
+    note: `New Jobs run revision ${String(created['revision'])}.`,
+  });
+}
+
+/**
+ * The name is a hash of the template, so the revision that has it holds the same template. One without an owner was
+ * orphaned together with its Jobs and becomes ours. One of a BatchQueue that is gone is about to be collected: this
+ * throws until it is.
+ */
+async function takeOver(
+  object: KubeObject,
+  taken: OperatorError,
+  subject: Subject,
+  world: World,
+): Promise<KubeObject> {
+  const { name, labels, ownerReferences = [] } = object.metadata;
+  const existing = await world.kube.get(REVISIONS, subject.namespace, name);
+  if (!existing) throw taken;
+  const owners = existing.metadata.ownerReferences ?? [];
+  if (owners.some(({ uid }) => uid === ownerReferences[0]?.uid)) return existing;
+  if (owners.length > 0 || existing.metadata.deletionTimestamp !== undefined) throw taken;
+  const { resourceVersion } = existing.metadata;
+  const body = {
+    metadata: { resourceVersion, labels, ownerReferences },
+    revision: Math.max(Number(existing['revision']), Number(object['revision'])),
+  };
+  return await world.kube.patch(REVISIONS, subject.namespace, name, body, { type: 'merge' });
 }
 
 /** A template came back: its old object gets a new number, so that numbers only grow. */
