@@ -19,7 +19,6 @@ export interface OperatorOptions {
   readonly kubeconfigPath: string;
   readonly sqsEndpoint: string;
   readonly namespaces: readonly string[];
-  readonly args?: readonly string[];
 }
 
 /** The operator as a process of its own, as it runs in production. Ends with the cluster at the latest. */
@@ -61,7 +60,6 @@ export class OperatorProcess {
       '127.0.0.1',
       '--health-port',
       '0',
-      ...(options.args ?? []),
     ]);
     await operator.whenReady();
     return operator;

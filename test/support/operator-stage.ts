@@ -7,6 +7,7 @@ import { parse, parseAllDocuments, stringify } from 'yaml';
 import { z } from 'zod';
 import type { RestClient } from '../../operator/kube/rest-client.ts';
 import type { Transport } from '../../operator/kube/transport.ts';
+import type { KubernetesProxy } from '../faults/kubernetes-proxy.ts';
 import { SqsProxy } from '../faults/sqs-proxy.ts';
 import { integrationCluster } from '../jest/clusters.ts';
 import { eventually } from './eventually.ts';
@@ -20,7 +21,10 @@ const MANIFESTS = fileURLToPath(new URL('../../deploy/operator', import.meta.url
 const OPERATOR_NAMESPACE = 'batchqueue-system';
 const OPERATOR_SERVICE_ACCOUNT = 'batchqueue-operator';
 
-const kubeconfigSchema = z.object({ clusters: z.array(z.looseObject({ name: z.string() })).min(1) });
+const kubeconfigSchema = z.looseObject({
+  clusters: z.tuple([z.looseObject({ name: z.string() })]),
+  users: z.tuple([z.object({ name: z.string(), user: z.looseObject({}) })]),
+});
 
 /**
  * Everything that a test of the whole operator needs: the real API server with the shipped CRD and access rules, an SQS
@@ -60,7 +64,7 @@ export class OperatorStage {
     const sqs = await SqsProxy.start(emulator.endpoint);
     const stage = new OperatorStage({ emulator, sqs, directory, cases });
     await Promise.all(stage.namespaces().map((namespace) => kubectl('create', 'namespace', namespace)));
-    await writeFile(stage.#kubeconfigPath(), await operatorKubeconfig());
+    await writeFile(stage.operatorKubeconfigPath(), await operatorKubeconfig());
     return stage;
   }
 
@@ -74,16 +78,18 @@ export class OperatorStage {
     return `${name}-${this.#suffix}`;
   }
 
-  /** Starts an operator for the namespaces of these cases (default: all), and waits until it is ready. */
+  /**
+   * Starts an operator for the namespaces of these cases (default: all), and waits until it is ready. `through`: a
+   * proxy in front of the API server, which adds no credentials of its own.
+   */
   async startOperator(
-    options: { cases?: readonly string[]; args?: readonly string[] } = {},
+    options: { cases?: readonly string[]; through?: KubernetesProxy } = {},
   ): Promise<OperatorProcess> {
-    const cases = options.cases ?? this.#cases;
+    const { cases = this.#cases, through } = options;
     const operator = await OperatorProcess.start({
-      kubeconfigPath: this.#kubeconfigPath(),
+      kubeconfigPath: through ? await this.#kubeconfigThrough(through) : this.operatorKubeconfigPath(),
       sqsEndpoint: this.sqs.endpoint(),
       namespaces: cases.map((name) => this.namespace(name)),
-      ...(options.args !== undefined && { args: options.args }),
     });
     this.#operators.push(operator);
     return operator;
@@ -103,7 +109,18 @@ export class OperatorStage {
     await rm(this.#directory, { recursive: true });
   }
 
-  #kubeconfigPath(): string {
+  async #kubeconfigThrough(proxy: KubernetesProxy): Promise<string> {
+    const own = kubeconfigSchema.parse(parse(await readFile(this.operatorKubeconfigPath(), 'utf8')));
+    const led = kubeconfigSchema.parse(JSON.parse(proxy.kubeconfig()));
+    const [{ user }] = own.users;
+    const users = [{ name: led.users[0].name, user }];
+    const file = path.join(this.#directory, 'proxied.kubeconfig');
+    await writeFile(file, stringify({ ...led, users }));
+    return file;
+  }
+
+  /** Of the operator's ServiceAccount, with a token. */
+  operatorKubeconfigPath(): string {
     return path.join(this.#directory, 'operator.kubeconfig');
   }
 }
@@ -150,7 +167,7 @@ async function operatorKubeconfig(): Promise<string> {
     kind: 'Config',
     clusters: [cluster],
     users: [{ name: 'operator', user: { token: created.trim() } }],
-    contexts: [{ name: 'operator', context: { cluster: cluster?.name, user: 'operator' } }],
+    contexts: [{ name: 'operator', context: { cluster: cluster.name, user: 'operator' } }],
     'current-context': 'operator',
   });
 }

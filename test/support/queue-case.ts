@@ -1,3 +1,4 @@
+import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { z } from 'zod';
 import type { BatchQueueStatus } from '../../operator/api/batch-queue.ts';
 import { batchQueueStatusSchema } from '../../operator/api/status.ts';
@@ -5,7 +6,7 @@ import { claimFrom } from '../../operator/plan/claim.ts';
 import type { Ledger } from '../../operator/plan/types.ts';
 import type { KubeObject } from '../../operator/ports.ts';
 import { BATCH_QUEUES, JOBS, REVISIONS } from '../../operator/world.ts';
-import { eventually } from './eventually.ts';
+import { eventually, eventuallyEqual } from './eventually.ts';
 import { apply, kubectl } from './kubectl.ts';
 import type { OperatorStage } from './operator-stage.ts';
 import { endPod } from './worker-pods.ts';
@@ -85,6 +86,26 @@ export class QueueCase {
 
   async counts(): Promise<{ visible: number; inFlight: number }> {
     return await this.stage.emulator.counts(this.url());
+  }
+
+  /**
+   * Resolves when a consumer could receive these messages; they stay visible. The emulator moves messages whose time
+   * has come only when somebody receives, so its counts alone would not tell.
+   */
+  async whenVisible(ids: readonly string[]): Promise<void> {
+    const command = new ReceiveMessageCommand({
+      QueueUrl: this.url(),
+      VisibilityTimeout: 0,
+      MaxNumberOfMessages: 10,
+    });
+    await eventuallyEqual(
+      async () => {
+        const { Messages = [] } = await this.stage.emulator.client.send(command);
+        return Messages.map(({ MessageId = '' }) => MessageId).toSorted((a, b) => a.localeCompare(b));
+      },
+      ids.toSorted((a, b) => a.localeCompare(b)),
+      { what: `${ids.length} visible messages` },
+    );
   }
 
   async deadLetters(): Promise<number> {
