@@ -1,5 +1,6 @@
 import type { Backoff } from './backoff.ts';
 import { backoffSeconds } from './backoff.ts';
+import { needsPods } from './claim.ts';
 import { clampDelay } from './lease.ts';
 import { ledgerMessageFrom } from './ledger.ts';
 import type { Action, Claim, InboxMessage, LedgerMessage, PodsOfJob, WorkerResult } from './types.ts';
@@ -28,11 +29,12 @@ export function planSettlement(claims: readonly Claim[], context: SettlementCont
 
 function settleOne(claim: Claim, context: SettlementContext): Action | undefined {
   if (claim.outcome === 'succeeded') return settle(claim, 'delete', context);
-  if (claim.outcome === 'failed') return settle(claim, 'release', context);
-  if (!claim.deleting) return undefined;
+  if (!needsPods(claim)) return undefined;
   const pods = context.pods.get(claim.job.metadata.name);
-  // Without a list of its pods nothing is known: an unread list is not zero pods.
+  // Without a list of its pods nothing is known, neither that they have ended nor what they reported. A Job that got
+  // here after they were listed has another turn coming: the change that brought it here has asked for it.
   if (!pods) return undefined;
+  if (claim.outcome === 'failed') return settle(claim, 'release', context);
   if (pods.running > 0) return { kind: 'stopPods', claim };
   return pods.terminating > 0 ? undefined : settle(claim, 'release', context);
 }

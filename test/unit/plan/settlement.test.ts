@@ -74,6 +74,10 @@ describe('a message is released', () => {
     expect(plan(claim, { pods: pods(claim) })).toMatchObject([{ delaySeconds: 190 }]);
   });
 
+  test('only when the pods of its Job have been listed: they know what its worker reported', () => {
+    expect(plan(aClaim({ outcome: 'failed' }))).toEqual([]);
+  });
+
   test('with what its worker reported', () => {
     const claim = aClaim({ outcome: 'failed' });
     const result = { exitCode: 65, reason: 'DataError', message: 'line 3' };
