@@ -56,7 +56,8 @@ function ready(snapshot: Snapshot, needed: readonly Verdict[]): Verdict {
   const failing =
     needed.find(({ status }) => status === 'False') ?? needed.find(({ status }) => status === 'Unknown');
   if (failing) return { ...failing, type };
-  if (snapshot.creationProblem !== undefined) {
+  // Of no interest any more once the message that it was about is gone.
+  if (snapshot.creationProblem !== undefined && snapshot.inbox.length > 0) {
     return { type, status: 'False', reason: 'JobNotCreated', message: snapshot.creationProblem };
   }
   if (snapshot.queue?.spec.suspend) {
