@@ -27,7 +27,7 @@ export async function applyAction(action: Action, subject: Subject, world: World
     case 'release':
       return release(action, subject, world);
     case 'forget':
-      return subject.session.intake.remove(action.message.id);
+      return subject.session.intake.remove(action.message);
     case 'settle':
       return settle(action, subject, world);
     case 'stopPods':

@@ -31,7 +31,7 @@ export async function claim({ message, job }: Claim, subject: Subject, world: Wo
     session.noteCreation(message.id, messageOf(error));
     throw error;
   }
-  session.intake.claimed(message.id);
+  session.intake.claimed(message);
   world.log.info({ queue: subject.name, job: job.metadata.name, messageId: message.id }, 'job created');
   tell(subject, world, {
     reason: 'JobCreated',
@@ -116,7 +116,7 @@ export async function adopt(
     { type: 'merge' },
   );
   world.caches.jobs.put(patched);
-  subject.session.intake.remove(message.id);
+  subject.session.intake.remove(message);
   world.log.info(
     { queue: subject.name, job: name, messageId: message.id },
     'redelivered message adopted by its job',
@@ -131,7 +131,7 @@ export async function adopt(
 export async function discard(message: InboxMessage, subject: Subject, world: World): Promise<void> {
   await world.heartbeat.withdraw(message.queue, [message.id]);
   assertSettled(await world.queue.delete(message.queue, [message]));
-  subject.session.intake.remove(message.id);
+  subject.session.intake.remove(message);
   world.log.info(
     { queue: subject.name, messageId: message.id },
     'message delivered again after its success, deleted',
@@ -146,7 +146,7 @@ export async function release(
 ): Promise<void> {
   await world.heartbeat.withdraw(message.queue, [message.id]);
   assertSettled(await world.queue.changeVisibility(message.queue, [message], delaySeconds));
-  subject.session.intake.remove(message.id);
+  subject.session.intake.remove(message);
   world.log.warn(
     { queue: subject.name, messageId: message.id, reason, delaySeconds },
     'message released without a job',

@@ -120,8 +120,9 @@ export class Controller {
     const owes = claimsOf(namespace, name, this.#world).some((claim) => !claim.settled);
     if (!session || owes || this.#world.caches.batchQueues.get(namespace, name)) return;
     if (session.intake.isBusy()) {
-      // A poll under way may still bring messages, which the next turn gives back.
-      void session.close().then(() => this.#queue.add(key));
+      // A poll under way may still bring messages, which the next turn gives back. The session is not closed: a
+      // BatchQueue of the same name may be made before that poll has ended.
+      void session.intake.untilIdle().then(() => this.#queue.add(key));
       return;
     }
     this.#sessions.delete(key);

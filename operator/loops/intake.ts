@@ -10,6 +10,9 @@ const MAX_PER_RECEIVE = 10;
 const MIN_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 30_000;
 
+/** Which of the receives of a message is meant: receive counts only grow. */
+type Receive = Pick<Message, 'id' | 'receiveCount'>;
+
 export interface IntakeOptions {
   readonly queue: MessageQueue;
   readonly clock: Clock;
@@ -72,15 +75,21 @@ export class Intake {
     return this.#problem;
   }
 
-  /** A Job holds the message now: it leaves the inbox and takes a slot. */
-  claimed(messageId: string): void {
-    if (this.#inbox.delete(messageId)) this.#taken += 1;
+  /** A Job holds this receive of the message now: it leaves the inbox and takes a slot. */
+  claimed(message: Receive): void {
+    this.#drop(message);
+    this.#taken += 1;
   }
 
-  /** The message is done with, without a Job of its own. */
-  remove(messageId: string): void {
-    this.#inbox.delete(messageId);
+  /** This receive of the message is done with, without a Job of its own. */
+  remove(message: Receive): void {
+    this.#drop(message);
     this.#ensureRunning();
+  }
+
+  /** Resolves when no poll is under way any more; without a target that is within twenty seconds or so. */
+  async untilIdle(): Promise<void> {
+    await this.#running;
   }
 
   /** Starts no further poll; resolves when the one under way has ended by itself, within twenty seconds or so. */
@@ -88,6 +97,12 @@ export class Intake {
     this.#draining = true;
     this.#wakeBackoff?.();
     await this.#running;
+  }
+
+  /** A message that was given back may be received again before its settlement is recorded: that receive stays. */
+  #drop({ id, receiveCount }: Receive): void {
+    const known = this.#inbox.get(id);
+    if (known && known.receiveCount <= receiveCount) this.#inbox.delete(id);
   }
 
   #wanted(): number {

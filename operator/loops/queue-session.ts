@@ -79,12 +79,6 @@ export class QueueSession {
     const inboxLeases = waiting.map((message) => leaseOf(message));
     this.#heartbeat.publish(this.#key, [...jobLeases, ...inboxLeases]);
   }
-
-  /** Ends the loops; a poll under way ends by itself. */
-  async close(): Promise<void> {
-    this.observer.watch(undefined);
-    await this.intake.drain();
-  }
 }
 
 function leaseOf(message: Message): Lease {

@@ -13,7 +13,7 @@ export async function settle(action: Settle, subject: Subject, world: World): Pr
   const queue = claim.ledger?.queue;
   const isDone = queue ? await settleWithQueue(action, queue, world) : true;
   await discharge(action, world);
-  for (const { id } of messages) subject.session.intake.remove(id);
+  for (const message of messages) subject.session.intake.remove(message);
   subject.session.observer.stir();
   const { name } = claim.job.metadata;
   world.log.info({ queue: subject.name, job: name, verdict, reason: action.result?.reason }, 'job settled');
@@ -67,6 +67,8 @@ async function discharge({ claim, result }: Settle, world: World): Promise<void>
     world.caches.jobs.put(await world.kube.patch(JOBS, namespace, name, body, { type: 'merge' }));
   } catch (error) {
     if (!hasCode(error, 'NotFound')) throw error;
+    // Or the next plan would settle it again, until the watch tells.
+    world.caches.jobs.remove(claim.job);
   }
 }
 

@@ -10,6 +10,7 @@ import {
   JOBS,
   type KubeApi,
   type MessageQueue,
+  PODS,
   REVISIONS,
 } from '../../operator/world.ts';
 import { DEAD_LETTER_ARN, QUEUE } from './builders.ts';
@@ -101,6 +102,10 @@ export class FakeWorld {
 
   jobs(): KubeObject[] {
     return this.kube.list(JOBS, { namespace: NAMESPACE }).items;
+  }
+
+  pods(): KubeObject[] {
+    return this.kube.list(PODS, { namespace: NAMESPACE }).items;
   }
 
   revisions(): KubeObject[] {
