@@ -11,8 +11,8 @@ import { EMULATOR_REGION } from './sqs-emulator.ts';
 const MAIN = fileURLToPath(new URL('../../operator/main.ts', import.meta.url));
 const startedSchema = z.object({ msg: z.literal('started'), healthPort: z.number() });
 
-/** Dummies; a test looks for the secret in logs. */
-export const OPERATOR_ACCESS_KEY_ID = 'AKIDOPERATORTEST';
+const OPERATOR_ACCESS_KEY_ID = 'AKIDOPERATORTEST';
+/** A dummy; a test looks for it in logs. */
 export const OPERATOR_SECRET_ACCESS_KEY = 'canary-secret-access-key';
 
 export interface OperatorOptions {

@@ -135,7 +135,7 @@ const manifestSchema = z.looseObject({ kind: z.string(), metadata: z.looseObject
 export type Manifest = z.infer<typeof manifestSchema>;
 
 /** CRD and access rules, as often as one likes. The operator itself runs as a process of the test, not in the cluster. */
-export async function install(): Promise<void> {
+async function install(): Promise<void> {
   await kubectl('apply', '--server-side', '--force-conflicts', '-f', CRD);
   // kubectl wait fails at once while a new CRD has no conditions at all.
   await eventually(

@@ -101,7 +101,11 @@ test.concurrent('a Job deleted by hand gives its message back, which runs again 
 });
 
 test.concurrent('a namespace with running Jobs terminates, and its messages are back in the queue', async () => {
-  const queue = await QueueCase.ready(stage, 'namespace');
+  // The namespace controller looks again only after half of its pods' grace period.
+  const containers = [{ name: 'worker', image: 'worker:1' }];
+  const pod = { terminationGracePeriodSeconds: 1, containers };
+  const spec = { jobTemplate: { spec: { template: { spec: pod } } } };
+  const queue = await QueueCase.ready(stage, 'namespace', { spec });
   const ids = await Promise.all(['a', 'b'].map((body) => queue.send(body)));
   const jobs = await Promise.all(ids.map((id) => queue.jobOf(id)));
   await Promise.all(jobs.map((job) => runPod(stage.client, job)));
