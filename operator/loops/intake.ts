@@ -126,7 +126,8 @@ export class Intake {
         this.#recover();
       } catch (error) {
         this.#fail(error);
-        await this.#backOff();
+        // Without a further poll to come there is nothing to wait for.
+        if (this.#wanted() > 0) await this.#backOff();
       }
     }
   }
