@@ -1,0 +1,83 @@
+import type { Message, QueueAttributes, QueueRef } from '../../operator/plan/types.ts';
+import type { EntryResult, MessageQueue, ReceiptEntry, ReceiveOptions } from '../../operator/world.ts';
+import { attributesOf } from './builders.ts';
+
+/** A request that a test answers when it wants to. */
+export interface Pending<A, T> {
+  readonly args: A;
+  readonly answer: (value: T) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/** Renew, release and delete alike. */
+interface EntriesCall {
+  readonly queue: QueueRef;
+  readonly ids: readonly string[];
+  readonly handles: readonly string[];
+  readonly seconds: number | undefined;
+}
+
+/** A MessageQueue that keeps every request: receives and renewals wait for the test, the rest is answered at once. */
+export class StubQueue implements MessageQueue {
+  readonly receives: Pending<ReceiveOptions & { queue: QueueRef }, readonly Message[]>[] = [];
+  readonly renewals: Pending<EntriesCall, readonly EntryResult[]>[] = [];
+  readonly settlements: (EntriesCall & { readonly what: 'release' | 'delete' })[] = [];
+  /** URLs that were described, and dead-letter ARNs that were counted, in order. */
+  readonly described: string[] = [];
+  describeAnswer: () => Promise<QueueAttributes> = () => Promise.resolve(attributesOf());
+  deadLetterAnswer: () => Promise<number | undefined> = () => Promise.resolve(0);
+  settleAnswer: (ids: readonly string[]) => Promise<readonly EntryResult[]> = (ids) =>
+    Promise.resolve(done(ids));
+
+  assertAllowed(): void {}
+
+  receive(queue: QueueRef, options: ReceiveOptions): Promise<readonly Message[]> {
+    return waiting(this.receives, { queue, ...options });
+  }
+
+  renew(queue: QueueRef, entries: readonly ReceiptEntry[], seconds: number): Promise<readonly EntryResult[]> {
+    return waiting(this.renewals, callOf(queue, entries, seconds));
+  }
+
+  changeVisibility(queue: QueueRef, entries: readonly ReceiptEntry[], seconds: number) {
+    const call = callOf(queue, entries, seconds);
+    this.settlements.push({ what: 'release', ...call });
+    return this.settleAnswer(call.ids);
+  }
+
+  delete(queue: QueueRef, entries: readonly ReceiptEntry[]) {
+    const call = callOf(queue, entries, undefined);
+    this.settlements.push({ what: 'delete', ...call });
+    return this.settleAnswer(call.ids);
+  }
+
+  describe(url: string): Promise<QueueAttributes> {
+    this.described.push(url);
+    return this.describeAnswer();
+  }
+
+  countDeadLetters(_url: string, deadLetterArn: string): Promise<number | undefined> {
+    this.described.push(deadLetterArn);
+    return this.deadLetterAnswer();
+  }
+}
+
+/** Every entry went well. */
+export function done(ids: readonly string[]): readonly EntryResult[] {
+  return ids.map((id) => ({ id, error: undefined }));
+}
+
+function callOf(queue: QueueRef, entries: readonly ReceiptEntry[], seconds: number | undefined): EntriesCall {
+  return {
+    queue,
+    ids: entries.map(({ id }) => id),
+    handles: entries.map((entry) => entry.receiptHandle),
+    seconds,
+  };
+}
+
+function waiting<A, T>(requests: Pending<A, T>[], args: A): Promise<T> {
+  return new Promise((resolve, reject) => {
+    requests.push({ args, answer: resolve, fail: reject });
+  });
+}

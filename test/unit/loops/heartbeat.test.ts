@@ -1,0 +1,288 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { Heartbeat } from '../../../operator/loops/heartbeat.ts';
+import type { Lease, QueueRef } from '../../../operator/plan/types.ts';
+import { QUEUE } from '../../support/builders.ts';
+import { sqsFailure } from '../../support/fake-sqs.ts';
+import { MemoryLog } from '../../support/logs.ts';
+import { done, StubQueue } from '../../support/stub-queue.ts';
+import { VirtualClock } from '../../support/virtual-clock.ts';
+
+const OTHER: QueueRef = { url: `${QUEUE.url}-2`, arn: `${QUEUE.arn}-2` };
+const KEY = 'shop/orders';
+
+let clock: VirtualClock;
+let queue: StubQueue;
+let heartbeat: Heartbeat;
+let lost: string[];
+let restored: string[];
+
+beforeEach(() => {
+  clock = new VirtualClock();
+  queue = new StubQueue();
+  lost = [];
+  restored = [];
+  heartbeat = new Heartbeat({
+    queue,
+    clock,
+    log: new MemoryLog(),
+    onLost: (key, messageId) => lost.push(`${key} ${messageId}`),
+    onRestored: (key) => restored.push(key),
+  });
+});
+
+function aLease(messageId: string, parts: Partial<Lease> = {}): Lease {
+  return {
+    queue: QUEUE,
+    messageId,
+    receiptHandle: `handle-${messageId}`,
+    receivedAtMs: clock.now(),
+    visibilityTimeoutSeconds: 30,
+    ...parts,
+  };
+}
+
+/** What was asked of SQS since the last call, and answers it. */
+async function renewed(): Promise<string[]> {
+  const requests = queue.renewals.splice(0);
+  for (const { args, answer } of requests) answer(done(args.ids));
+  await clock.settle();
+  return requests.map(({ args }) => `${args.ids.join('+')} for ${args.seconds} s`);
+}
+
+describe('a lease', () => {
+  test('is renewed every third of its timeout, for as long as it is kept', async () => {
+    heartbeat.hold(KEY, aLease('a'));
+    await clock.advance(9_999);
+    expect(await renewed()).toEqual([]);
+    for (let times = 0; times < 3; times += 1) {
+      await clock.advance(times === 0 ? 1 : 10_000);
+      expect(await renewed()).toEqual(['a for 30 s']);
+    }
+    heartbeat.publish(KEY, []);
+    await clock.advance(60_000);
+    expect(await renewed()).toEqual([]);
+  });
+
+  test('is trusted from the start of the request that took it, minus a second', async () => {
+    heartbeat.hold(KEY, aLease('a'));
+    expect(heartbeat.trustedUntil(QUEUE, 'a')).toBe(clock.now() + 29_000);
+    await clock.advance(10_000);
+    const startedAtMs = clock.now();
+    await clock.advance(3_000);
+    await renewed();
+    expect(heartbeat.trustedUntil(QUEUE, 'a')).toBe(startedAtMs + 29_000);
+  });
+
+  test('is renewed a third of its timeout after the request began, however long SQS took', async () => {
+    heartbeat.hold(KEY, aLease('a'));
+    await clock.advance(10_000);
+    await clock.advance(4_000);
+    expect(await renewed()).toHaveLength(1);
+    await clock.advance(5_999);
+    expect(await renewed()).toEqual([]);
+    await clock.advance(1);
+    expect(await renewed()).toHaveLength(1);
+  });
+
+  test('that nobody keeps is not trusted', () => {
+    expect(heartbeat.trustedUntil(QUEUE, 'a')).toBe(0);
+    heartbeat.hold(KEY, aLease('a'));
+    expect(heartbeat.trustedUntil(OTHER, 'a')).toBe(0);
+  });
+
+  test('is asked for no more than what is left of twelve hours, then left alone, and its message let go', async () => {
+    const receivedAtMs = clock.now() - 43_200_000 + 25_000;
+    heartbeat.publish(KEY, [aLease('a', { receivedAtMs })]);
+    await clock.advance(0);
+    expect(await renewed()).toEqual(['a for 15 s']);
+    await clock.advance(60_000);
+    const asked = await renewed();
+    expect(asked.length).toBeLessThanOrEqual(2);
+    await clock.advance(600_000);
+    expect(await renewed()).toEqual([]);
+    expect(heartbeat.trustedUntil(QUEUE, 'a')).toBe(0);
+  });
+
+  test('with a newer receipt handle takes the place of the older one, and not the other way round', async () => {
+    const first = aLease('a');
+    heartbeat.hold(KEY, first);
+    await clock.advance(1_000);
+    heartbeat.hold(KEY, aLease('a', { receiptHandle: 'newer' }));
+    heartbeat.publish(KEY, [first]);
+    await clock.advance(10_000);
+    expect(queue.renewals.map(({ args }) => args.handles)).toEqual([['newer']]);
+  });
+
+  test('that is published again as it was keeps its rhythm', async () => {
+    const lease = aLease('a');
+    heartbeat.hold(KEY, lease);
+    await clock.advance(9_000);
+    heartbeat.publish(KEY, [lease]);
+    await clock.advance(999);
+    expect(await renewed()).toEqual([]);
+    await clock.advance(1);
+    expect(await renewed()).toEqual(['a for 30 s']);
+  });
+});
+
+describe('renewals', () => {
+  test('of one queue that ask for the same time go in one request', async () => {
+    heartbeat.publish(KEY, [
+      aLease('a'),
+      aLease('b'),
+      aLease('c', { visibilityTimeoutSeconds: 27 }),
+      aLease('d', { queue: OTHER }),
+    ]);
+    await clock.advance(10_000);
+    expect((await renewed()).toSorted((x, y) => x.localeCompare(y))).toEqual([
+      'a+b for 30 s',
+      'c for 27 s',
+      'd for 30 s',
+    ]);
+  });
+
+  test('are all due at once after a restart, when nothing is known of the last ones', async () => {
+    const receivedAtMs = clock.now() - 3_600_000;
+    heartbeat.publish(KEY, [
+      aLease('a', { receivedAtMs }),
+      aLease('b', { receivedAtMs: receivedAtMs + 5_000 }),
+    ]);
+    await clock.advance(0);
+    expect(await renewed()).toEqual(['a+b for 30 s']);
+    expect(restored).toEqual([KEY, KEY]);
+    expect(heartbeat.trustedUntil(QUEUE, 'a')).toBe(clock.now() + 29_000);
+  });
+
+  test('that fail are tried again a second later, while the others go on', async () => {
+    heartbeat.publish(KEY, [aLease('a'), aLease('b', { queue: OTHER })]);
+    await clock.advance(10_000);
+    const [first, second] = queue.renewals.splice(0);
+    first?.fail(sqsFailure('QueueUnreachable', 'retry'));
+    second?.answer(done(['b']));
+    await clock.advance(999);
+    expect(await renewed()).toEqual([]);
+    await clock.advance(1);
+    expect(await renewed()).toEqual(['a for 30 s']);
+    expect(lost).toEqual([]);
+  });
+
+  test('that fail for one entry are tried again for that one', async () => {
+    heartbeat.publish(KEY, [aLease('a'), aLease('b')]);
+    await clock.advance(10_000);
+    queue.renewals.splice(0)[0]?.answer([
+      { id: 'a', error: undefined },
+      { id: 'b', error: sqsFailure('Throttled', 'retry') },
+    ]);
+    await clock.advance(1_000);
+    expect(await renewed()).toEqual(['b for 30 s']);
+  });
+
+  test('of a queue that never answers do not keep another queue waiting', async () => {
+    heartbeat.publish(KEY, [aLease('a'), aLease('b', { queue: OTHER })]);
+    await clock.advance(10_000);
+    const [, other] = queue.renewals.splice(0);
+    other?.answer(done(['b']));
+    await clock.advance(10_000);
+    expect(await renewed()).toEqual(['b for 30 s']);
+    await clock.advance(10_000);
+    expect(await renewed()).toEqual(['b for 30 s']);
+  });
+
+  test('are never two at a time for one message', async () => {
+    heartbeat.hold(KEY, aLease('a'));
+    await clock.advance(60_000);
+    await heartbeat.beat();
+    expect(queue.renewals).toHaveLength(1);
+  });
+
+  test('tell when a lease that was about to end is good again', async () => {
+    heartbeat.hold(KEY, aLease('a', { visibilityTimeoutSeconds: 10, receivedAtMs: clock.now() - 8_000 }));
+    await clock.advance(0);
+    await renewed();
+    expect(restored).toEqual([KEY]);
+    await clock.advance(3_334);
+    await renewed();
+    expect(restored).toEqual([KEY]);
+  });
+});
+
+describe('a lost lease', () => {
+  test('is told once, not trusted, and not renewed any more', async () => {
+    const lease = aLease('a');
+    heartbeat.publish(KEY, [lease, aLease('b')]);
+    await clock.advance(10_000);
+    queue.renewals.splice(0)[0]?.answer([
+      { id: 'a', error: sqsFailure('LeaseLost', 'lost') },
+      { id: 'b', error: undefined },
+    ]);
+    await clock.settle();
+    expect(lost).toEqual([`${KEY} a`]);
+    expect(heartbeat.trustedUntil(QUEUE, 'a')).toBe(0);
+    heartbeat.publish(KEY, [lease, aLease('b')]);
+    await clock.advance(10_000);
+    expect(await renewed()).toEqual(['b for 30 s']);
+  });
+
+  test('is kept again with the next receipt handle', async () => {
+    heartbeat.hold(KEY, aLease('a'));
+    await clock.advance(10_000);
+    queue.renewals.splice(0)[0]?.answer([{ id: 'a', error: sqsFailure('LeaseLost', 'lost') }]);
+    await clock.settle();
+    heartbeat.hold(KEY, aLease('a', { receiptHandle: 'next' }));
+    await clock.advance(10_000);
+    expect(await renewed()).toEqual(['a for 30 s']);
+  });
+
+  test('of a message that was withdrawn in the meantime is not told', async () => {
+    heartbeat.hold(KEY, aLease('a'));
+    await clock.advance(10_000);
+    const withdrawn = heartbeat.withdraw(QUEUE, ['a']);
+    queue.renewals.splice(0)[0]?.answer([{ id: 'a', error: sqsFailure('LeaseLost', 'lost') }]);
+    await withdrawn;
+    expect(lost).toEqual([]);
+  });
+});
+
+describe('withdraw', () => {
+  test('waits for a renewal under way, so that none can overtake a release', async () => {
+    heartbeat.hold(KEY, aLease('a'));
+    await clock.advance(10_000);
+    const state = { done: false };
+    void heartbeat.withdraw(QUEUE, ['a', 'unknown']).then(() => {
+      state.done = true;
+    });
+    await clock.settle();
+    expect(state.done).toBe(false);
+    await renewed();
+    expect(state.done).toBe(true);
+    await clock.advance(60_000);
+    expect(await renewed()).toEqual([]);
+  });
+
+  test('waits for a renewal that fails as well', async () => {
+    heartbeat.hold(KEY, aLease('a'));
+    await clock.advance(10_000);
+    const withdrawn = heartbeat.withdraw(QUEUE, ['a']);
+    queue.renewals.splice(0)[0]?.fail(new Error('connection reset'));
+    await expect(withdrawn).resolves.toBeUndefined();
+  });
+});
+
+describe('publish', () => {
+  test('lets go of what it does not name, of its own BatchQueue only', async () => {
+    heartbeat.publish('shop/a', [aLease('a')]);
+    heartbeat.publish('shop/b', [aLease('b')]);
+    heartbeat.publish('shop/a', []);
+    await clock.advance(10_000);
+    expect(await renewed()).toEqual(['b for 30 s']);
+  });
+});
+
+test('after stop no timer is left and none is set', async () => {
+  heartbeat.hold(KEY, aLease('a'));
+  heartbeat.stop();
+  heartbeat.hold(KEY, aLease('b'));
+  expect(clock.pending()).toBe(0);
+  await clock.advance(60_000);
+  expect(queue.renewals).toEqual([]);
+});
