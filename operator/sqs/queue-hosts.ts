@@ -44,7 +44,7 @@ export function endpointFor(url: string, settings: QueueHostSettings): QueueEndp
 function isAllowed(host: string, { allowedHosts, endpoint }: QueueHostSettings): boolean {
   const hostname = host.replace(/:\d+$/, '');
   const own = endpoint === undefined ? [] : [new URL(endpoint).host];
-  return [...allowedHosts, ...own].some((allowed) => allowed === host || allowed === hostname);
+  return [...allowedHosts, ...own].some((allowed) => [host, hostname].includes(allowed.toLowerCase()));
 }
 
 function hostNotAllowed(host: string): OperatorError {
