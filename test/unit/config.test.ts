@@ -1,0 +1,113 @@
+import { describe, expect, test } from '@jest/globals';
+import { type ConfigResult, loadConfig } from '../../operator/config.ts';
+
+const DEFAULTS = {
+  namespaces: [],
+  kubeconfig: undefined,
+  sqsEndpoint: undefined,
+  allowedQueueHosts: [],
+  awsRegion: 'us-east-1',
+  healthAddress: '0.0.0.0',
+  healthPort: 8080,
+  logLevel: 'info',
+};
+
+function problemsOf(result: ConfigResult): readonly string[] {
+  return result.ok === false ? result.problems : [];
+}
+
+describe('loadConfig', () => {
+  test('has a default for everything', () => {
+    expect(loadConfig([], {})).toEqual({ ok: true, config: DEFAULTS });
+  });
+
+  test.each([
+    ['namespaces', 'BATCHQUEUE_NAMESPACES', 'a, b ,', ['a', 'b']],
+    ['kubeconfig', 'BATCHQUEUE_KUBECONFIG', '/k', '/k'],
+    ['sqs-endpoint', 'BATCHQUEUE_SQS_ENDPOINT', 'http://127.0.0.1:9324', 'http://127.0.0.1:9324'],
+    [
+      'allowed-queue-hosts',
+      'BATCHQUEUE_ALLOWED_QUEUE_HOSTS',
+      'a.test,b.test:9324',
+      ['a.test', 'b.test:9324'],
+    ],
+    ['aws-region', 'AWS_REGION', 'us-gov-west-1', 'us-gov-west-1'],
+    ['health-address', 'BATCHQUEUE_HEALTH_ADDRESS', '::1', '::1'],
+    ['health-port', 'BATCHQUEUE_HEALTH_PORT', '0', 0],
+    ['log-level', 'BATCHQUEUE_LOG_LEVEL', 'debug', 'debug'],
+  ])('reads --%s and %s alike', (...[flag, variable, text, value]) => {
+    const name = flag.replaceAll(/-./g, (part) => part.slice(1).toUpperCase());
+    const expected = { ok: true, config: { ...DEFAULTS, [name]: value } };
+    expect(loadConfig([`--${flag}`, text], {})).toEqual(expected);
+    expect(loadConfig([`--${flag}=${text}`], {})).toEqual(expected);
+    expect(loadConfig([], { [variable]: text })).toEqual(expected);
+  });
+
+  test('takes the flag when both are given', () => {
+    const result = loadConfig(['--health-port', '1', '--namespaces', 'flag'], {
+      BATCHQUEUE_HEALTH_PORT: 'not a port',
+      BATCHQUEUE_NAMESPACES: 'variable',
+    });
+    expect(result).toMatchObject({ ok: true, config: { healthPort: 1, namespaces: ['flag'] } });
+  });
+
+  test('takes an empty variable as not set', () => {
+    expect(loadConfig([], { BATCHQUEUE_HEALTH_PORT: '', BATCHQUEUE_SQS_ENDPOINT: '' })).toMatchObject({
+      ok: true,
+    });
+  });
+
+  test.each([
+    ['namespaces', 'UPPER', 'must be a comma-separated list of namespace names'],
+    ['namespaces', 'a,b c', 'must be a comma-separated list of namespace names'],
+    ['namespaces', 'a'.repeat(64), 'must be a comma-separated list of namespace names'],
+    ['sqs-endpoint', 'localhost:9324', 'must be an http or https URL'],
+    ['sqs-endpoint', 'ftp://a', 'must be an http or https URL'],
+    ['allowed-queue-hosts', 'http://a', 'must be a comma-separated list of hosts'],
+    ['allowed-queue-hosts', 'a/b', 'must be a comma-separated list of hosts'],
+    ['aws-region', 'Virginia', 'must be an AWS region, like us-east-1'],
+    ['health-address', 'localhost', 'must be an IP address'],
+    ['health-port', '65536', 'must be a port, 0..65535'],
+    ['health-port', '-1', 'must be a port, 0..65535'],
+    ['health-port', '80.5', 'must be a port, 0..65535'],
+    ['health-port', 'http', 'must be a port, 0..65535'],
+    ['log-level', 'loud', '"debug"'],
+  ])('refuses --%s=%s and says what is allowed and what it got', (flag, text, words) => {
+    const problems = problemsOf(loadConfig([`--${flag}=${text}`], {}));
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(`--${flag} (`);
+    expect(problems[0]).toContain(words);
+    expect(problems[0]).toContain(`got ${JSON.stringify(text)}`);
+  });
+
+  test('tells all problems at once, each with both of its names', () => {
+    const problems = problemsOf(
+      loadConfig(['--health-port=x', '--log-level=loud'], { AWS_REGION: '?', BATCHQUEUE_NAMESPACES: '?' }),
+    );
+    expect(problems.map((problem) => problem.split(':')[0])).toEqual([
+      '--namespaces (BATCHQUEUE_NAMESPACES)',
+      '--aws-region (AWS_REGION)',
+      '--health-port (BATCHQUEUE_HEALTH_PORT)',
+      '--log-level (BATCHQUEUE_LOG_LEVEL)',
+    ]);
+  });
+
+  test.each([[['--unknown=1']], [['positional']], [['--health-port']]])('refuses %j', (args) => {
+    expect(problemsOf(loadConfig(args, {}))).toHaveLength(1);
+  });
+
+  test.each(['--help', '-h'])('%s names every flag and variable, whatever else is wrong', (flag) => {
+    const result = loadConfig([flag, '--health-port=x'], {});
+    if (result.ok !== 'help') throw new Error('no help');
+    for (const name of Object.keys(DEFAULTS)) {
+      const kebab = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+      expect(result.text).toContain(`--${kebab} `);
+    }
+    expect(result.text.match(/BATCHQUEUE_[A-Z_]+|AWS_REGION/g)).toHaveLength(8);
+  });
+
+  test('cannot be changed later', () => {
+    const result = loadConfig([], {});
+    expect(result.ok === true && Object.isFrozen(result.config)).toBe(true);
+  });
+});
