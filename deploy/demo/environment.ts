@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Cluster, startCluster } from '../../test/cluster/cluster.ts';
 import { buildImage, NONROOT_ID } from '../../test/cluster/images.ts';
+import { type Kubectl, kubectlFor } from '../../test/cluster/kubectl.ts';
 import { OPERATOR_IMAGE, WORKER_IMAGE } from '../../test/cluster/product-images.ts';
 import { waitFor } from '../../test/cluster/wait.ts';
 import {
@@ -11,7 +12,6 @@ import {
   type SqsEmulator,
   startSqsEmulator,
 } from '../../test/support/sqs-emulator.ts';
-import { applyText, type Kubectl, kubectlFor } from './kubectl.ts';
 
 const OPERATOR_NAMESPACE = 'batchqueue-system';
 const EMULATOR_PORT = 4566;
@@ -21,8 +21,6 @@ const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 /** A cluster to install into, SQS, and the volume behind `efs-claim`. */
 export interface Workplace {
   readonly kubectl: Kubectl;
-  /** Applies manifests given as text. */
-  readonly apply: (manifest: string) => Promise<void>;
   readonly emulator: SqsEmulator;
   /** A directory of this machine. */
   readonly volume: string;
@@ -50,12 +48,10 @@ export async function startEnvironment(onProgress: Progress, signal: AbortSignal
   try {
     const emulator = await startEmulator(cluster.hostAddress);
     onProgress(`SQS emulator listens on ${emulator.endpoint}`);
-    const { kubectlPath, kubeconfigPath } = cluster;
     return {
       cluster,
       emulator,
-      kubectl: kubectlFor(kubectlPath, kubeconfigPath),
-      apply: (manifest) => applyText(kubectlPath, kubeconfigPath, manifest),
+      kubectl: kubectlFor(cluster),
       volume: await makeVolume(cluster.name),
       stop: async () => {
         await emulator.stop();
@@ -69,17 +65,17 @@ export async function startEnvironment(onProgress: Progress, signal: AbortSignal
 }
 
 /** Installs the CRD and the operator, in the cluster and from its image, as a user would; waits until it is ready. */
-export async function installOperator({ kubectl, apply, emulator }: Workplace): Promise<void> {
-  await kubectl('apply', '-f', path.join(REPOSITORY, 'crds/batchqueues.yaml'));
+export async function installOperator({ kubectl, emulator }: Workplace): Promise<void> {
+  await kubectl.run('apply', '-f', path.join(REPOSITORY, 'crds/batchqueues.yaml'));
   // Just after its creation a CRD has no conditions, which `kubectl wait` takes for an error.
-  await waitFor(() => kubectl('get', '--raw', '/apis/batchqueue.io/v1alpha1/batchqueues'), {
+  await waitFor(() => kubectl.run('get', '--raw', '/apis/batchqueue.io/v1alpha1/batchqueues'), {
     what: 'serving of the BatchQueue API',
     timeoutMs: 30_000,
   });
-  await kubectl('apply', '-k', path.join(REPOSITORY, 'deploy/operator'));
+  await kubectl.run('apply', '-k', path.join(REPOSITORY, 'deploy/operator'));
   // What an installer would put into an overlay: where SQS is, and credentials for it.
   const { accessKeyId, secretAccessKey } = EMULATOR_CREDENTIALS;
-  await apply(`
+  await kubectl.apply(`
 apiVersion: v1
 kind: Secret
 metadata: { name: batchqueue-aws, namespace: ${OPERATOR_NAMESPACE} }
@@ -88,19 +84,21 @@ stringData: { AWS_ACCESS_KEY_ID: ${accessKeyId}, AWS_SECRET_ACCESS_KEY: ${secret
   const inNamespace = ['-n', OPERATOR_NAMESPACE];
   const deployment = 'deployment/batchqueue-operator';
   const settings = [`BATCHQUEUE_SQS_ENDPOINT=${emulator.endpoint}`, `AWS_REGION=${EMULATOR_REGION}`];
-  await kubectl(...inNamespace, 'set', 'image', deployment, `operator=${OPERATOR_IMAGE.name}`);
-  await kubectl(...inNamespace, 'set', 'env', deployment, ...settings);
-  await kubectl(...inNamespace, 'rollout', 'status', deployment, '--timeout=90s');
+  await kubectl.run(...inNamespace, 'set', 'image', deployment, `operator=${OPERATOR_IMAGE.name}`);
+  await kubectl.run(...inNamespace, 'set', 'env', deployment, ...settings);
+  await kubectl.run(...inNamespace, 'rollout', 'status', deployment, '--timeout=90s');
 }
 
 /** Applies a manifest of this folder with its `${NAME}` placeholders filled in. */
 export async function applyTemplate(
-  { apply }: Workplace,
+  { kubectl }: Workplace,
   file: string,
   values: Readonly<Record<string, string>>,
 ): Promise<void> {
   const text = await readFile(new URL(file, import.meta.url), 'utf8');
-  await apply(text.replace(/\$\{([A-Z_]+)\}/g, (placeholder, name: string) => values[name] ?? placeholder));
+  await kubectl.apply(
+    text.replace(/\$\{([A-Z_]+)\}/g, (placeholder, name: string) => values[name] ?? placeholder),
+  );
 }
 
 /** The usual port if it is free, so that the printed commands look familiar. */

@@ -93,7 +93,8 @@ async function settledStatus(environment: Environment): Promise<void> {
   await conditionOf(environment, 'Drained');
   await waitFor(
     async () =>
-      (await environment.kubectl('get', 'bq', 'orders', '-o', 'jsonpath={.status.queue.deadLetter}')) === '1',
+      (await environment.kubectl.run('get', 'bq', 'orders', '-o', 'jsonpath={.status.queue.deadLetter}')) ===
+      '1',
     { what: 'a dead-lettered message in status', timeoutMs: STATUS_TIMEOUT_MS },
   );
 }
@@ -101,7 +102,7 @@ async function settledStatus(environment: Environment): Promise<void> {
 /** Waits until a condition of the BatchQueue is True. */
 async function conditionOf({ kubectl }: Environment, type: string): Promise<void> {
   const path = `jsonpath={.status.conditions[?(@.type=="${type}")].status}`;
-  await waitFor(async () => (await kubectl('get', 'bq', 'orders', '-o', path)) === 'True', {
+  await waitFor(async () => (await kubectl.run('get', 'bq', 'orders', '-o', path)) === 'True', {
     what: `condition ${type} of the BatchQueue`,
     timeoutMs: STATUS_TIMEOUT_MS,
   });

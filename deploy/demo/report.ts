@@ -9,10 +9,10 @@ import type { Queues, Tally } from './run.ts';
 /** What a user looks at afterwards: the queue, its Jobs, the results, and the message that failed. */
 export async function printReport(environment: Environment, messages: readonly DemoMessage[]): Promise<void> {
   const { kubectl, volume } = environment;
-  section('kubectl get batchqueues', await kubectl('get', 'batchqueues'));
+  section('kubectl get batchqueues', await kubectl.run('get', 'batchqueues'));
   section(
     'kubectl get jobs -L batchqueue.io/revision,batchqueue.io/attempt',
-    await kubectl('get', 'jobs', '-L', 'batchqueue.io/revision,batchqueue.io/attempt'),
+    await kubectl.run('get', 'jobs', '-L', 'batchqueue.io/revision,batchqueue.io/attempt'),
   );
   section(`results on the volume (${volume})`, await listResults(volume));
   const tutorial = messages.find(({ input }) => input === TUTORIAL_INPUT)?.output ?? '';
@@ -53,7 +53,7 @@ export async function diagnosis({ kubectl }: Environment): Promise<string> {
     ['get', 'jobs,pods', '-A', '-o', 'wide'],
     ['logs', '-n', 'batchqueue-system', 'deployment/batchqueue-operator', '--tail=40'],
   ];
-  const answers = await Promise.all(questions.map((question) => kubectl(...question).catch(String)));
+  const answers = await Promise.all(questions.map((question) => kubectl.run(...question).catch(String)));
   return answers.map((answer, index) => `\n── kubectl ${questions[index]?.join(' ')}\n${answer}`).join('');
 }
 
@@ -67,7 +67,7 @@ async function listResults(volume: string): Promise<string> {
 /** Where the bad message is, and why, as the BatchQueue itself says. */
 async function failureText({ kubectl }: Environment): Promise<string> {
   const field = async (name: string) =>
-    kubectl('get', 'batchqueue', 'orders', '-o', `jsonpath={.status.${name}}`);
+    kubectl.run('get', 'batchqueue', 'orders', '-o', `jsonpath={.status.${name}}`);
   return [
     `message:  ${await field('lastFailure.messageIds[0]')}`,
     `is in:    ${await field('queue.deadLetterArn')} (after ${await field('queue.maxReceiveCount')} receives)`,

@@ -93,7 +93,7 @@ async function jobCounts({
   kubectl,
 }: Workplace): Promise<{ active: number; succeeded: number; failed: number }> {
   const outcome = '{.status.active}{","}{.status.succeeded}{","}{.status.failed}{"\\n"}';
-  const text = await kubectl(
+  const text = await kubectl.run(
     'get',
     'jobs',
     '-n',

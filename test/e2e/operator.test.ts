@@ -9,9 +9,9 @@ import {
   startEmulator,
   type Workplace,
 } from '../../deploy/demo/environment.ts';
-import { applyText, kubectlFor } from '../../deploy/demo/kubectl.ts';
 import { BAD_INPUT, type DemoMessage, demoMessages, TUTORIAL_INPUT } from '../../deploy/demo/messages.ts';
 import { type Queues, sendMessages, tally } from '../../deploy/demo/run.ts';
+import { kubectlFor } from '../cluster/kubectl.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { nodeCluster } from '../jest/clusters.ts';
 import { operatorProcess } from '../support/operator-pod.ts';
@@ -23,7 +23,7 @@ let workplace: Workplace;
 let queues: Queues;
 
 /** A field of the BatchQueue by JSONPath. */
-const field = (name: string) => workplace.kubectl('get', 'bq', 'orders', '-o', `jsonpath={${name}}`);
+const field = (name: string) => workplace.kubectl.run('get', 'bq', 'orders', '-o', `jsonpath={${name}}`);
 
 const queueIsEmpty = async () => {
   const { visible, inFlight } = await workplace.emulator.counts(queues.orders);
@@ -35,11 +35,10 @@ const into = (directory: string, messages: readonly DemoMessage[]): DemoMessage[
   messages.map((message) => ({ ...message, output: `out/${directory}/${path.basename(message.output)}` }));
 
 beforeAll(async () => {
-  const { name, kubectlPath, kubeconfigPath, hostAddress } = nodeCluster();
+  const { name, hostAddress } = nodeCluster();
   const emulator = await startEmulator(hostAddress);
   workplace = {
-    kubectl: kubectlFor(kubectlPath, kubeconfigPath),
-    apply: (manifest) => applyText(kubectlPath, kubeconfigPath, manifest),
+    kubectl: kubectlFor(nodeCluster()),
     emulator,
     volume: await makeVolume(`test-${name}`),
   };
@@ -58,7 +57,7 @@ beforeAll(async () => {
 }, 180_000);
 
 afterAll(async () => {
-  await workplace.kubectl('delete', 'bq', '--all', '--wait=true', '--timeout=60s');
+  await workplace.kubectl.run('delete', 'bq', '--all', '--wait=true', '--timeout=60s');
   await workplace.emulator.stop();
   await rm(workplace.volume, { recursive: true, force: true });
 }, 120_000);
@@ -91,7 +90,7 @@ describe('a message on a real node', () => {
     });
     expect(await field('.status.lastFailure.exitCode')).toBe('65');
     expect(await field('.status.lastFailure.message')).toMatch(/^in\/bad-row\.csv, line 8, column 2/);
-    const attempts = await workplace.kubectl(
+    const attempts = await workplace.kubectl.run(
       'get',
       'jobs',
       '-o',
@@ -130,7 +129,7 @@ describe('a message on a real node', () => {
       what: 'settlement of all Jobs',
       timeoutMs: TIMEOUT_MS,
     });
-    const ids = (await workplace.kubectl('get', 'jobs', '-o', jobMessageIds)).trim().split('\n');
+    const ids = (await workplace.kubectl.run('get', 'jobs', '-o', jobMessageIds)).trim().split('\n');
     expect(new Set(ids).size).toBe(ids.length);
   });
 });
@@ -153,5 +152,10 @@ const jobMessageIds =
 
 /** Names of Jobs that still owe a settlement. */
 function jobsOwing(): Promise<string> {
-  return workplace.kubectl('get', 'jobs', '-o', 'jsonpath={.items[?(@.metadata.finalizers)].metadata.name}');
+  return workplace.kubectl.run(
+    'get',
+    'jobs',
+    '-o',
+    'jsonpath={.items[?(@.metadata.finalizers)].metadata.name}',
+  );
 }

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +9,7 @@ import { fieldOf } from '../../operator/api/json.ts';
 import { parseBatchQueue } from '../../operator/api/validate.ts';
 import { jobTemplateSchemaFrom } from '../../scripts/job-template-schema.ts';
 import { waitFor } from '../cluster/wait.ts';
-import { integrationCluster } from '../jest/clusters.ts';
+import { kubectl, tryKubectl } from '../support/kubectl.ts';
 import { sampleBatchQueues } from '../unit/api/batch-queue-arbitrary.ts';
 import { invalidExamples, validExamples } from '../unit/api/crd-examples.ts';
 
@@ -20,48 +19,24 @@ const EXAMPLES = fileURLToPath(new URL('../../crds/examples/', import.meta.url))
 const GENERATED_FROM_MINOR = '36';
 const namespace = `crd-${randomBytes(4).toString('hex')}`;
 
-interface Outcome {
-  readonly ok: boolean;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs kubectl as a user would; a refusal is an outcome, not an error. */
-function kubectl(...args: string[]): Promise<Outcome> {
-  const { kubeconfigPath, kubectlPath } = integrationCluster();
-  const options = { env: { ...process.env, KUBECONFIG: kubeconfigPath }, maxBuffer: 64 * 1024 * 1024 };
-  return new Promise((resolve) => {
-    execFile(kubectlPath, args, options, (error, stdout, stderr) => {
-      resolve({ ok: error === null, stdout, stderr });
-    });
-  });
-}
-
-/** As `kubectl`, and throws what kubectl said when it failed. */
-async function mustKubectl(...args: string[]): Promise<string> {
-  const { ok, stdout, stderr } = await kubectl(...args);
-  if (!ok) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
-  return stdout;
-}
-
 beforeAll(async () => {
-  await mustKubectl('apply', '-f', CRD);
+  await kubectl('apply', '-f', CRD);
   // `kubectl wait` gives up on a CRD that has no conditions yet.
-  await waitFor(() => mustKubectl('get', 'batchqueues'), { what: 'serving batchqueues', timeoutMs: 45_000 });
-  await mustKubectl('create', 'namespace', namespace);
+  await waitFor(() => kubectl('get', 'batchqueues'), { what: 'serving batchqueues', timeoutMs: 45_000 });
+  await kubectl('create', 'namespace', namespace);
 }, 60_000);
 
 afterAll(async () => {
-  await mustKubectl('delete', 'namespace', namespace, '--wait=false');
+  await kubectl('delete', 'namespace', namespace, '--wait=false');
 });
 
 describe('the API server', () => {
   test.each(validExamples())('accepts the example $name', async ({ path }) => {
-    await mustKubectl('create', '--dry-run=server', '-f', path);
+    await kubectl('create', '--dry-run=server', '-f', path);
   });
 
   test.each(invalidExamples())('refuses the example $name as code does', async (example) => {
-    const { ok, stderr } = await kubectl('create', '--dry-run=server', '-f', example.path);
+    const { ok, stderr } = await tryKubectl(['create', '--dry-run=server', '-f', example.path]);
     expect({ ok, stderr }).toEqual({ ok: false, stderr: expect.stringContaining(example.expected) });
     if (example.expectedInCode === undefined) return;
     const parsed = parseBatchQueue(example.object);
@@ -72,7 +47,7 @@ describe('the API server', () => {
 
   test('applies the defaults that code applies', async () => {
     const args = ['create', '--dry-run=server', '-o', 'json', '-f', join(EXAMPLES, 'valid/minimal.yaml')];
-    const created: unknown = JSON.parse(await mustKubectl(...args));
+    const created: unknown = JSON.parse(await kubectl(...args));
     const parsed = parseBatchQueue(validExamples().find(({ name }) => name === 'minimal')?.object);
     expect(fieldOf(created, 'spec')).toEqual(parsed.ok ? parsed.queue.spec : 'refused');
   });
@@ -82,7 +57,7 @@ describe('the API server', () => {
     const directory = await mkdtemp(join(tmpdir(), 'batchqueue-crd-'));
     const file = join(directory, 'list.json');
     await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: generated }));
-    const { stdout, stderr } = await kubectl(
+    const { stdout, stderr } = await tryKubectl([
       'create',
       '--dry-run=server',
       '--validate=ignore',
@@ -90,7 +65,7 @@ describe('the API server', () => {
       namespace,
       '-f',
       file,
-    );
+    ]);
     await rm(directory, { recursive: true });
 
     const byServer = new Set(
@@ -110,8 +85,8 @@ describe('the API server', () => {
   }, 60_000);
 
   test('publishes the Job template that the CRD carries, when it is of the same minor version', async () => {
-    const openapi: unknown = JSON.parse(await mustKubectl('get', '--raw', '/openapi/v3/apis/batch/v1'));
-    const version: unknown = JSON.parse(await mustKubectl('get', '--raw', '/version'));
+    const openapi: unknown = JSON.parse(await kubectl('get', '--raw', '/openapi/v3/apis/batch/v1'));
+    const version: unknown = JSON.parse(await kubectl('get', '--raw', '/version'));
     const published: unknown = jobTemplateSchemaFrom(openapi);
     const same = fieldOf(version, 'minor') === GENERATED_FROM_MINOR;
     expect(published).toEqual(same ? generatedJobTemplate : expect.objectContaining({ type: 'object' }));
@@ -122,7 +97,7 @@ describe('kubectl', () => {
   const full = join(EXAMPLES, 'valid/full.yaml');
 
   beforeAll(async () => {
-    await mustKubectl('apply', '-n', namespace, '-f', full);
+    await kubectl('apply', '-n', namespace, '-f', full);
     const status = {
       observedGeneration: 1,
       conditions: [
@@ -140,7 +115,7 @@ describe('kubectl', () => {
       lastSuccessTime: secondsAgo(7200),
     };
     const patch = ['--subresource=status', '--type=merge', '-p', JSON.stringify({ status })];
-    await mustKubectl('patch', '-n', namespace, 'batchqueue/full', ...patch);
+    await kubectl('patch', '-n', namespace, 'batchqueue/full', ...patch);
   });
 
   function secondsAgo(seconds: number): string {
@@ -148,11 +123,11 @@ describe('kubectl', () => {
   }
 
   test('apply changes nothing when nothing changed', async () => {
-    expect(await mustKubectl('apply', '-n', namespace, '-f', full)).toContain('full unchanged');
+    expect(await kubectl('apply', '-n', namespace, '-f', full)).toContain('full unchanged');
   });
 
   test('get bq shows whether it drains, what is stuck and since when', async () => {
-    const [header, row] = (await mustKubectl('get', 'bq', '-n', namespace)).split('\n');
+    const [header, row] = (await kubectl('get', 'bq', '-n', namespace)).split('\n');
     expect(header?.split(/\s+/)).toEqual([
       'NAME',
       'READY',
@@ -168,25 +143,25 @@ describe('kubectl', () => {
   });
 
   test('get batchqueue -o wide shows why, the image and the last success too', async () => {
-    const [header, row] = (await mustKubectl('get', 'batchqueue', '-o', 'wide', '-n', namespace)).split('\n');
+    const [header, row] = (await kubectl('get', 'batchqueue', '-o', 'wide', '-n', namespace)).split('\n');
     expect(header).toMatch(/AGE\s+REASON\s+MESSAGE\s+IMAGE\s+LAST SUCCESS$/);
     expect(row).toMatch(/Polling\s+reads the queue\s+worker:4\s+12\dm$/);
   });
 
   test('wait --for=condition=Ready understands the conditions', async () => {
-    await mustKubectl('wait', '--for=condition=Ready', '--timeout=10s', '-n', namespace, 'batchqueue/full');
+    await kubectl('wait', '--for=condition=Ready', '--timeout=10s', '-n', namespace, 'batchqueue/full');
   });
 
   test('explain describes the fields outside the template', async () => {
-    expect(await mustKubectl('explain', 'bq.spec.queue')).toContain('Messages per Job.');
-    expect(await mustKubectl('explain', 'bq.spec')).toContain('How many Jobs may run at once.');
+    expect(await kubectl('explain', 'bq.spec.queue')).toContain('Messages per Job.');
+    expect(await kubectl('explain', 'bq.spec')).toContain('How many Jobs may run at once.');
   });
 
   test('scale sets how many Jobs may run, down to none', async () => {
-    await mustKubectl('apply', '-n', namespace, '-f', join(EXAMPLES, 'valid/minimal.yaml'));
-    await mustKubectl('scale', '-n', namespace, 'bq/minimal', '--replicas=0');
+    await kubectl('apply', '-n', namespace, '-f', join(EXAMPLES, 'valid/minimal.yaml'));
+    await kubectl('scale', '-n', namespace, 'bq/minimal', '--replicas=0');
     expect(
-      await mustKubectl('get', '-n', namespace, 'bq/minimal', '-o', 'jsonpath={.spec.maxConcurrentJobs}'),
+      await kubectl('get', '-n', namespace, 'bq/minimal', '-o', 'jsonpath={.spec.maxConcurrentJobs}'),
     ).toBe('0');
   });
 });

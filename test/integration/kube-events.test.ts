@@ -1,16 +1,13 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { EventRecorder } from '../../operator/kube/events.ts';
 import { integrationCluster } from '../jest/clusters.ts';
+import { kubectl } from '../support/kubectl.ts';
 import { aConfigMap, CONFIG_MAPS, connect, createNamespace, NAMESPACES } from '../support/kubernetes.ts';
 import { MemoryLog } from '../support/logs.ts';
 import { realClock } from '../support/real-clock.ts';
 
 // A loaded machine may need many times the fraction of a second that a test takes on an idle one.
 jest.setTimeout(60_000);
-
-const run = promisify(execFile);
 
 let connection: ReturnType<typeof connect>;
 let namespace: string;
@@ -25,11 +22,7 @@ afterAll(async () => {
   await connection.transport.close();
 });
 
-async function kubectl(...args: string[]): Promise<string> {
-  const { kubeconfigPath, kubectlPath } = integrationCluster();
-  const { stdout } = await run(kubectlPath, ['--kubeconfig', kubeconfigPath, '-n', namespace, ...args]);
-  return stdout;
-}
+const inNamespace = (...args: string[]) => kubectl('-n', namespace, ...args);
 
 test('kubectl shows an event that was told five times as one event with its count', async () => {
   const object = await connection.client.create(CONFIG_MAPS, namespace, aConfigMap('subject'));
@@ -55,17 +48,21 @@ test('kubectl shows an event that was told five times as one event with its coun
     await recorder.flush();
   }
 
-  const events: unknown = JSON.parse(await kubectl('get', 'events.events.k8s.io', '-o', 'json'));
+  const events: unknown = JSON.parse(await inNamespace('get', 'events.events.k8s.io', '-o', 'json'));
   expect(events).toMatchObject({
     items: expect.arrayContaining([expect.objectContaining({ reason: 'Rejected' })]),
   });
   expect(log.lines).toEqual([]);
-  const lines = (await kubectl('events', '--for', `configmap/${name}`, '--no-headers')).trim().split('\n');
+  const lines = (await inNamespace('events', '--for', `configmap/${name}`, '--no-headers'))
+    .trim()
+    .split('\n');
   expect(lines).toHaveLength(2);
   expect(lines.find((line) => line.includes('Rejected'))).toMatch(
     /\(x5 over .*\).*Warning.*Rejected.*ConfigMap\/subject/,
   );
-  expect(await kubectl('describe', 'configmap', name)).toMatch(/Normal\s+Created\s+.*created job subject-1/);
+  expect(await inNamespace('describe', 'configmap', name)).toMatch(
+    /Normal\s+Created\s+.*created job subject-1/,
+  );
 });
 
 test('an event whose first telling was counted before it was written is created with its count', async () => {
@@ -78,5 +75,7 @@ test('an event whose first telling was counted before it was written is created 
     recorder.record({ regarding, type: 'Normal', reason: 'Seen', note: 'seen' });
   await recorder.flush();
 
-  expect(await kubectl('events', '--for', `configmap/${name}`, '--no-headers')).toMatch(/\(x3 over .*Seen/);
+  expect(await inNamespace('events', '--for', `configmap/${name}`, '--no-headers')).toMatch(
+    /\(x3 over .*Seen/,
+  );
 });
