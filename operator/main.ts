@@ -91,12 +91,13 @@ async function run(config: OperatorConfig, log: Log): Promise<void> {
   const health = new HealthServer({
     address: config.healthAddress,
     port: config.healthPort,
-    live: {
-      watches: () =>
-        caches.staleForMs() > STALE_MS ? 'the API server has not been heard for minutes' : undefined,
-    },
+    // Answering is being alive. Whether the API server answers must not matter here: a restart while it is away would
+    // lose the leases that the heartbeat keeps without it.
+    live: {},
     ready: {
       synced: () => (caches.hasSynced() ? undefined : 'the first lists are not complete'),
+      watches: () =>
+        caches.staleForMs() > STALE_MS ? 'the API server has not been heard for minutes' : undefined,
       running: () => (stopping ? 'shutting down' : undefined),
     },
   });
