@@ -10,6 +10,8 @@ export interface Course {
   readonly exitCode: number;
 }
 
+/** Which messages a pod works on (JSON), for the checks of tests. */
+const POD_MESSAGES = 'test/messages';
 const START_MS = 1_000;
 const GRACE_MS = 2_000;
 
@@ -41,6 +43,20 @@ export class FakeCluster {
     return conditions.length === 0;
   }
 
+  static hasSucceeded(job: KubeObject): boolean {
+    return Object(job['status'])['completionTime'] !== undefined;
+  }
+
+  /** True while a pod works on this message, asked to end or not. */
+  isWorkedOn(id: string): boolean {
+    return this.#kube
+      .list(PODS)
+      .items.some(
+        ({ metadata, status }) =>
+          Object(status)['phase'] === 'Running' && metadata.annotations?.[POD_MESSAGES]?.includes(id),
+      );
+  }
+
   #after(delayMs: number, task: () => void): void {
     this.#clock.after(delayMs + this.#random.between(0, 500), task);
   }
@@ -60,6 +76,7 @@ export class FakeCluster {
       metadata: {
         name: `${name}-pod`,
         labels: { 'batch.kubernetes.io/controller-uid': uid },
+        annotations: { [POD_MESSAGES]: JSON.stringify(parseLedger(job)?.messages.map(({ id }) => id) ?? []) },
         // The kubelet's part of a pod's deletion, seen from outside.
         finalizers: ['kubelet'],
         ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name, uid }],

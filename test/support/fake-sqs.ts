@@ -73,10 +73,12 @@ export class FakeSqs {
     return this.#messages.get(id)?.receiveCount ?? 0;
   }
 
-  /** At-least-once delivery: hands out a message that somebody holds. */
+  /** At-least-once delivery: a message that somebody holds, or has deleted, can be received once more. */
   duplicate(id: string): void {
     const message = this.#messages.get(id);
-    if (message) message.visibleAtMs = this.#options.clock.now();
+    if (!message || message.place === 'dead-letter queue') return;
+    message.place = 'queue';
+    message.visibleAtMs = this.#options.clock.now();
     this.#wake();
   }
 

@@ -160,14 +160,23 @@ export class FakeWorld {
   #judgeNewJob(job: KubeObject): void {
     const { name } = job.metadata;
     const active = this.jobs().filter((other) => FakeCluster.isActive(other));
+    const done = this.jobs().filter((other) => FakeCluster.hasSucceeded(other));
     const max = Number(Object(this.batchQueue()?.['spec'])['maxConcurrentJobs'] ?? 10);
     if (active.length > max)
       this.violations.push(`${active.length} Jobs are active with ${name}, ${max} may be`);
     for (const { id } of parseLedger(job)?.messages ?? []) {
-      const holders = active.filter((other) => parseLedger(other)?.messages.some((held) => held.id === id));
+      const holders = active.filter((other) => holdsMessage(other, id));
       if (holders.length > 1) this.violations.push(`message ${id} has another active Job besides ${name}`);
+      if (this.cluster.isWorkedOn(id))
+        this.violations.push(`a pod still works on message ${id}, ${name} is made`);
+      if (done.some((other) => holdsMessage(other, id)))
+        this.violations.push(`message ${id} is done, ${name} is made`);
     }
   }
+}
+
+function holdsMessage(job: KubeObject, id: string): boolean {
+  return parseLedger(job)?.messages.some((held) => held.id === id) ?? false;
 }
 
 /** One process: everything it wants from the world goes through `#call`, and stops with it. */
