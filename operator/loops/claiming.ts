@@ -1,4 +1,4 @@
-import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT } from '../api/names.ts';
+import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT, LABEL_QUEUE } from '../api/names.ts';
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import { CREATE_TIMEOUT_MS, outlivesCreate } from '../plan/lease.ts';
 import { formatLedger, parseLedger } from '../plan/ledger.ts';
@@ -86,6 +86,8 @@ function holdsSameAttempt(existing: KubeObject, wanted: KubeObject, messageId: s
   const ours = parseLedger(wanted);
   return (
     theirs !== undefined &&
+    // With another BatchQueue's label it is that one's to settle.
+    existing.metadata.labels?.[LABEL_QUEUE] === wanted.metadata.labels?.[LABEL_QUEUE] &&
     theirs.queue.arn === ours?.queue.arn &&
     theirs.attempt === ours.attempt &&
     theirs.messages.some(({ id }) => id === messageId)

@@ -10,7 +10,7 @@ export interface Backoff {
 
 /**
  * Seconds before a released message may be received again: the minimum, doubled with every attempt, at most the
- * maximum, then spread over its upper half. The jitter comes from the message id and the attempt, so planning twice
+ * maximum, then spread over its upper half, but never below the minimum (so the first delay is exactly that). The jitter comes from the message id and the attempt, so planning twice
  * gives the same answer and two messages that failed together do not come back together.
  */
 export function backoffSeconds(backoff: Backoff, attempt: number, messageId: string): number {

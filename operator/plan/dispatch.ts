@@ -2,7 +2,7 @@ import type { BatchQueue } from '../api/batch-queue.ts';
 import { attemptOf } from './claim.ts';
 import { buildJob } from './job.ts';
 import { clampDelay, outlivesCreate } from './lease.ts';
-import { ledgerMessageFrom } from './ledger.ts';
+import { ledgerMessageFrom, messageKey } from './ledger.ts';
 import { buildMessagesFile, fitsPodTemplate } from './messages-file.ts';
 import type { Action, Claim, InboxMessage, Ledger, Revision } from './types.ts';
 
@@ -32,16 +32,20 @@ export interface DispatchContext {
  */
 export function planDispatch(inbox: readonly InboxMessage[], context: DispatchContext): Action[] {
   const newest = newestClaims(context.claims);
-  return inbox.flatMap((message) => dispatchOne(message, newest.get(message.id), context) ?? []);
+  return inbox.flatMap(
+    (message) => dispatchOne(message, newest.get(messageKey(message.queue, message.id)), context) ?? [],
+  );
 }
 
-/** The claim that counts for each message id: the one with the highest attempt. */
+/** The claim that counts for each message, by `messageKey`: the one with the highest attempt. */
 export function newestClaims(claims: readonly Claim[]): ReadonlyMap<string, Claim> {
   const newest = new Map<string, Claim>();
   for (const claim of claims) {
-    for (const { id } of claim.ledger?.messages ?? []) {
-      const known = newest.get(id);
-      if (!known || attemptOf(claim) > attemptOf(known)) newest.set(id, claim);
+    const { ledger } = claim;
+    for (const { id } of ledger?.messages ?? []) {
+      const key = messageKey(ledger?.queue, id);
+      const known = newest.get(key);
+      if (!known || attemptOf(claim) > attemptOf(known)) newest.set(key, claim);
     }
   }
   return newest;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
 import { readJson } from './read-json.ts';
-import type { Ledger, LedgerMessage, Message } from './types.ts';
+import type { Ledger, LedgerMessage, Message, QueueRef } from './types.ts';
 
 const text = z.string().min(1);
 const count = z.int().min(0);
@@ -22,6 +22,11 @@ const ledgerSchema = z.object({
 export function ledgerMessageFrom(message: Message): LedgerMessage {
   const { id, receiptHandle, receiveCount, sentAtMs, receivedAtMs } = message;
   return { id, receiptHandle, receiveCount, sentAtMs, receivedAtMs };
+}
+
+/** Names a message: a redrive keeps its id, so in a dead-letter queue and in its source it is not the same one. */
+export function messageKey(queue: QueueRef | undefined, messageId: string): string {
+  return `${queue?.arn} ${messageId}`;
 }
 
 /** The annotation's text. */

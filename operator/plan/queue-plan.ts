@@ -12,8 +12,8 @@ import type { Action, Claim, IntakeTarget, Lease, Message, Pace, Plan, Revision,
 const STOPPING_RECHECK_MS = 1_000;
 
 /**
- * The one function that decides. Pure and total: the same snapshot gives the same plan, and planning again after the
- * plan was carried out gives no actions.
+ * The one function that decides. Pure and total: the same snapshot gives the same plan. No action is planned again
+ * after it was carried out, and within three rounds (a revision, its check, the claims) nothing is left to do.
  */
 export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined): Plan {
   const { queue, claims, inbox, nowMs, pods } = snapshot;

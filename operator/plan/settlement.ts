@@ -43,7 +43,8 @@ function settle(claim: Claim, verdict: 'delete' | 'release', context: Settlement
   const { ledger } = claim;
   const result = verdict === 'delete' ? undefined : resultOf(claim, context);
   if (!ledger) return { kind: 'settle', claim, verdict: 'abandon', messages: [], delaySeconds: 0, result };
-  const messages = ledger.messages.map((held) => newestReceipt(held, context.inbox));
+  const again = context.inbox.filter(({ queue }) => queue.arn === ledger.queue.arn);
+  const messages = ledger.messages.map((held) => newestReceipt(held, again));
   const delaySeconds = verdict === 'delete' ? 0 : releaseDelay(messages, ledger.attempt, context);
   return { kind: 'settle', claim, verdict, messages, delaySeconds, result };
 }

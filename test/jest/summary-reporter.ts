@@ -3,6 +3,9 @@ import { DefaultReporter, SummaryReporter } from '@jest/reporters';
 import { thisMachine, unsupportedReason } from '../cluster/requirements.ts';
 import type { ClusterSize } from '../cluster/slots.ts';
 
+/** How long after the last test the process may go on, in milliseconds; taking the clusters down takes a second or two. */
+const LINGER_MS = 60_000;
+
 /**
  * Jest's ordinary report, then one line per project that this machine cannot run, then, as the very last line on
  * stdout, `N passed, N failed, N skipped`. A file that does not load counts as one failure, so that no run with a
@@ -31,6 +34,8 @@ export default class FinalLineReporter extends DefaultReporter {
     process.stdout.write(`\n${buildSummary(results)}\n`);
     // The base class holds output back to keep its status lines apart from it.
     this.forceFlushBufferedOutput();
+    // A handle that a failed test left open must not keep the run from ending. Unreferenced: it delays nobody.
+    setTimeout(() => process.exit(), LINGER_MS).unref();
   }
 }
 

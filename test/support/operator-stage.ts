@@ -114,7 +114,7 @@ export class OperatorStage {
     const led = kubeconfigSchema.parse(JSON.parse(proxy.kubeconfig()));
     const [{ user }] = own.users;
     const users = [{ name: led.users[0].name, user }];
-    const file = path.join(this.#directory, 'proxied.kubeconfig');
+    const file = path.join(this.#directory, `proxied-${randomBytes(3).toString('hex')}.kubeconfig`);
     await writeFile(file, stringify({ ...led, users }));
     return file;
   }

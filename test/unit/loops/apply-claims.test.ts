@@ -70,6 +70,7 @@ describe('claim', () => {
     ['of another attempt', jobFor(aMessage(), 2)],
     ['of another message', jobFor(aMessage({ id: 'other' }))],
     ['of another queue', jobFor(aMessage({ queue: { url: 'https://other', arn: 'other' } }))],
+    ['with the label of another BatchQueue', relabelled(jobFor(aMessage()), 'other')],
   ];
   test.each(strangers)('leaves a Job of that name %s alone and says so', async (_, stranger) => {
     const message = await stage.received();
@@ -284,3 +285,8 @@ describe('settle', () => {
     expect(stage.queue.renewals).toEqual([]);
   });
 });
+
+function relabelled(job: KubeObject, batchQueue: string): KubeObject {
+  const labels = { ...job.metadata.labels, 'batchqueue.io/queue': batchQueue };
+  return { ...job, metadata: { ...job.metadata, labels } };
+}

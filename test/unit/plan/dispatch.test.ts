@@ -3,6 +3,7 @@ import { ANNOTATION_LEDGER } from '../../../operator/api/names.ts';
 import { type DispatchContext, newestClaims, planDispatch } from '../../../operator/plan/dispatch.ts';
 import { jobName } from '../../../operator/plan/job-name.ts';
 import { CREATE_TIMEOUT_MS } from '../../../operator/plan/lease.ts';
+import { messageKey } from '../../../operator/plan/ledger.ts';
 import { MAX_MESSAGES_FILE_BYTES } from '../../../operator/plan/messages-file.ts';
 import type { Action, InboxMessage } from '../../../operator/plan/types.ts';
 import {
@@ -165,8 +166,8 @@ describe('newestClaims', () => {
     ]) {
       expect(newestClaims(claims)).toEqual(
         new Map([
-          [MESSAGE_ID, second],
-          [messageId(2), other],
+          [messageKey(QUEUE, MESSAGE_ID), second],
+          [messageKey(QUEUE, messageId(2)), other],
         ]),
       );
     }
@@ -175,6 +176,11 @@ describe('newestClaims', () => {
   test('knows nothing of a Job with an unreadable ledger', () => {
     expect(newestClaims([aClaim({ annotations: { [ANNOTATION_LEDGER]: '?' } })])).toEqual(new Map());
   });
+});
+
+test('a message of another queue is not taken for the one that a Job holds, although a redrive kept its id', () => {
+  const message = anInboxMessage({ queue: { ...QUEUE, arn: `${QUEUE.arn}-dead` }, receiveCount: 2 });
+  expect(plan(message, { claims: [aClaim()] })).toMatchObject([{ kind: 'claim' }]);
 });
 
 test('every message is judged by itself', () => {

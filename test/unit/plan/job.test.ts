@@ -84,6 +84,13 @@ describe('buildJob', () => {
     });
   });
 
+  test('has no label for a message id that Kubernetes would not take as one', () => {
+    const { queue, revision } = { queue: aQueue(), revision: aRevision() };
+    const message = aMessage({ id: 'x'.repeat(64) });
+    const { metadata } = buildJob({ queue, revision, message, attempt: 1 });
+    expect(Object.keys(metadata.labels ?? {})).not.toContain('batchqueue.io/message-id');
+  });
+
   test('leaves retries to the operator and disruptions to the Job controller', () => {
     const { spec } = readJob(aQueue());
     expect(spec).toMatchObject({
