@@ -38,7 +38,7 @@ export function printNextSteps({ cluster, emulator }: Environment, queues: Queue
       `export QUEUE_URL=${queues.orders}`,
       '',
       'kubectl get batchqueues --watch',
-      `aws sqs send-message --queue-url $QUEUE_URL --message-body '{"input":"${TUTORIAL_INPUT}","output":"out/again.csv"}'`,
+      `aws --endpoint-url $AWS_ENDPOINT_URL sqs send-message --queue-url $QUEUE_URL --message-body '{"input":"${TUTORIAL_INPUT}","output":"out/again.csv"}'`,
       'kubectl describe batchqueue orders',
       'kubectl logs -l batchqueue.io/queue=orders --tail=3',
       '',
