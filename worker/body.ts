@@ -1,6 +1,6 @@
 /** What a message asks for: the body as JSON, checked field by field. */
 import { z } from 'zod';
-import { WorkerError } from './errors.ts';
+import { WorkerError } from './contract/errors.ts';
 import { problemOfPath } from './storage-path.ts';
 import { quoted } from './text.ts';
 

@@ -1,9 +1,9 @@
 /** The plain command: one file in, one file out, as in a shell. */
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
+import { messageOf, WorkerError } from './contract/errors.ts';
+import { EXIT, type ExitCode, exitCodeFor, verdictOf } from './contract/exit-codes.ts';
 import { runCsvTask } from './csv-task.ts';
-import { messageOf, WorkerError } from './errors.ts';
-import { EXIT, type ExitCode, exitCodeFor, verdictOf } from './exit-codes.ts';
 import { watchProgress } from './progress.ts';
 import { plainReport, type WriteLine } from './report.ts';
 import { locatePlain } from './storage.ts';

@@ -8,9 +8,9 @@
 import { type FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { BadRowAt } from './bad-row.ts';
+import { messageOf, syscallOf, WorkerError } from './contract/errors.ts';
 import { CsvStage } from './csv-stage.ts';
-import { messageOf, syscallOf, WorkerError } from './errors.ts';
-import { asWorkerError } from './exit-codes.ts';
+import { asWorkerError } from './errno.ts';
 import { factorsFrom } from './factors.ts';
 import { lineNumberAt } from './line-number.ts';
 import { OUTPUT_HEADER, processedValues } from './processed-value.ts';

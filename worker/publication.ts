@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { asWorkerError } from './exit-codes.ts';
+import { asWorkerError } from './errno.ts';
 import { type Location, pathOf, prepareOutput, syncDirectory } from './storage.ts';
 
 /** Characters of the target's name in the temporary one: at most 4 bytes each, and NAME_MAX is 255 bytes. */

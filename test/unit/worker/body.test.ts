@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { taskFromBody } from '../../../worker/body.ts';
-import { WorkerError } from '../../../worker/errors.ts';
+import { WorkerError } from '../../../worker/contract/errors.ts';
 
 describe('A message body', () => {
   test('names input and output, and its seed is the message id', () => {
