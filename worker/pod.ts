@@ -1,13 +1,11 @@
-/**
- * The CSV program as the contract runs it: one record is one CSV file. A crash at any point leaves each output as it was
- * or complete, and running the same records again writes the same bytes.
- */
-import { taskFromBody } from './body.ts';
+/** The CSV program as the contract runs it: one record is one CSV file. */
+import type { Task } from './body.ts';
 import type { WorkerConfig } from './config.ts';
 import { messageOf } from './contract/errors.ts';
 import type { MessageRecord } from './contract/messages.ts';
 import type { WorkerProgram } from './contract/run.ts';
-import { runCsvTask } from './csv-task.ts';
+import { runRecord, type Setting, taskOf } from './csv-record.ts';
+import { loadTransform } from './own-transform.ts';
 import { watchProgress } from './progress.ts';
 import type { Report } from './report.ts';
 import { openRoot } from './storage.ts';
@@ -18,8 +16,10 @@ export function csvProgram(configure: () => WorkerConfig, report: Report): Worke
   const sum = noTotals();
   return {
     async start() {
-      const root = await openRoot(configure().storageRoot);
-      return (record, signal) => runRecord(record, { root, report, sum }, signal);
+      const { storageRoot, transformFile, limits } = configure();
+      const own = transformFile === undefined ? undefined : await loadTransform(transformFile);
+      const setting = { root: await openRoot(storageRoot), limits, own, report };
+      return (record, signal) => observed(record, setting, sum, signal);
     },
     summary: () => ({ ...sum }),
     failed: ({ record, verdict, reason }) =>
@@ -28,33 +28,26 @@ export function csvProgram(configure: () => WorkerConfig, report: Report): Worke
   };
 }
 
-interface Run {
-  readonly root: string;
-  readonly report: Report;
-  readonly sum: Totals;
-}
-
-async function runRecord(
+/** `runRecord` with its progress and its end reported and counted. */
+async function observed(
   record: MessageRecord,
-  { root, report, sum }: Run,
+  setting: Setting,
+  sum: Totals,
   signal: AbortSignal,
 ): Promise<void> {
-  const { messageId } = record;
-  const { input, output, seed } = taskFromBody(record.body, messageId);
+  const { report } = setting;
+  const task: Task = taskOf(record, setting);
+  const named = { messageId: record.messageId, input: task.input, output: task.output };
   const totals = noTotals();
   const startedAt = performance.now();
-  const stop = watchProgress(totals, (progress) => report.progress({ messageId, input, output }, progress));
+  const stop = watchProgress(totals, (progress) => report.progress(named, progress));
   try {
-    const task = {
-      input: { root, relative: input, shown: input },
-      output: { root, relative: output, shown: output },
-      seed,
-    };
-    await runCsvTask(task, totals, signal);
-    report.done({ messageId, input, output }, totals, (performance.now() - startedAt) / 1000);
+    const wasWork = await runRecord(record, task, { setting, totals }, signal);
+    if (wasWork) report.done(named, totals, (performance.now() - startedAt) / 1000);
+    else report.foundDone(named, totals);
   } catch (error) {
     // Nothing of it was published.
-    Object.assign(totals, { rowsOut: 0, bytesOut: 0 });
+    Object.assign(totals, { rowsOut: 0, rowsRejected: 0, bytesOut: 0 });
     throw error;
   } finally {
     stop();

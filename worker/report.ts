@@ -14,6 +14,8 @@ interface Named {
 export interface Report {
   progress(task: Named, progress: Progress): void;
   done(task: Named, totals: Readonly<Totals>, seconds: number): void;
+  /** An earlier run of the same message has done the work. */
+  foundDone(task: Named, totals: Readonly<Totals>): void;
   /** A record failed, or the run as a whole (`fields` empty). */
   failed(fields: object, reason: string): void;
   /** Something went wrong that changes nothing about the outcome. */
@@ -33,6 +35,7 @@ export function jsonReport(fields: object): Report {
   return {
     progress: (task, progress) => log.info({ ...task, ...progress }, 'processing'),
     done: (task, totals, seconds) => log.info({ ...task, ...totals, seconds }, 'published'),
+    foundDone: (task, totals) => log.info({ ...task, ...totals }, 'already published'),
     failed: (more, reason) => log.error({ ...more, reason }, 'failed'),
     note: (more, text) => log.warn(more, text),
   };
@@ -45,6 +48,7 @@ export function plainReport(say: WriteLine, complain: WriteLine): Report {
       say(`${task.input}: ${rowsIn} rows, ${sizeText(bytesIn)} read, ${rowsPerSecond} rows/s`),
     done: (task, { rowsOut, bytesOut }, seconds) =>
       say(`${task.output}: ${rowsOut} rows, ${sizeText(bytesOut)} written in ${seconds.toFixed(2)} s`),
+    foundDone: (task) => say(`${task.output}: already published`),
     failed: (_fields, reason) => complain(reason),
     note: (_fields, text) => complain(text),
   };

@@ -17,6 +17,8 @@ export interface Location {
   readonly relative: string;
   /** The path as the sender or the user wrote it, for messages. */
   readonly shown: string;
+  /** Stands in the names of temporary files beside an output, so that those of dead attempts are known (`leftovers.ts`). */
+  readonly temporaryTag?: string | undefined;
 }
 
 /** Absolute path of a location. */
