@@ -15,7 +15,7 @@ export class BadRow extends Error {
 }
 
 /** The header of an input, unless the message or an own transform allows another. */
-export const INPUT_HEADER: readonly string[] = ['ID', 'Value'];
+const INPUT_HEADER: readonly string[] = ['ID', 'Value'];
 
 /** A bad row at a place: `offset` is the number of bytes before the row (blank lines before it may still follow). */
 export class BadRowAt extends Error {

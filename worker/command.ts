@@ -1,11 +1,12 @@
 /** The plain command: one file in, one file out, as in a shell. */
+import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf, WorkerError } from './contract/errors.ts';
 import { EXIT, type ExitCode, exitCodeFor, verdictOf } from './contract/exit-codes.ts';
 import { runCsvTask } from './csv-task.ts';
 import { watchProgress } from './progress.ts';
-import { plainReport, type WriteLine } from './report.ts';
+import { plainReport, type Terminal, terminalReport, type WriteLine } from './report.ts';
 import { locatePlain } from './storage.ts';
 import { noTotals } from './totals.ts';
 
@@ -22,6 +23,17 @@ messages in that file, as the container of a BatchQueue's Job.
 exit codes: 0 done, 64 wrong usage, 65 the input can never be processed,
 75 failed now but may succeed later, 78 wrong set-up`;
 
+/** A bar that moves. */
+const BAR_PERIOD_MS = 200;
+
+/** Where the command tells what it does. */
+interface Output {
+  readonly say: WriteLine;
+  readonly complain: WriteLine;
+  /** Present when a person looks on. */
+  readonly terminal: Terminal | undefined;
+}
+
 interface Arguments {
   readonly input: string;
   readonly output: string;
@@ -31,19 +43,28 @@ interface Arguments {
 /** Runs the command and returns its exit code; never throws. */
 export async function runCommand(
   args: readonly string[],
-  output: { readonly say: WriteLine; readonly complain: WriteLine },
+  output: Output,
   signal: AbortSignal,
 ): Promise<ExitCode> {
   if (args.includes('--help') || args.includes('-h')) {
     output.say(USAGE);
     return EXIT.done;
   }
-  const report = plainReport(output.say, output.complain);
+  const plain = plainReport(output.say, output.complain);
+  const report = output.terminal === undefined ? plain : terminalReport(plain, output.terminal);
   try {
     const named = argumentsFrom(args);
     const totals = noTotals();
     const startedAt = performance.now();
-    const stop = watchProgress(totals, (progress) => report.progress(named, progress));
+    const inputBytes = await stat(named.input).then(
+      ({ size }) => size,
+      () => 0,
+    );
+    const stop = watchProgress(
+      totals,
+      (progress) => report.progress({ ...named, inputBytes }, progress),
+      output.terminal && BAR_PERIOD_MS,
+    );
     try {
       const [from, to] = [await locatePlain(named.input, 'input'), await locatePlain(named.output, 'output')];
       await runCsvTask({ input: from, output: to, seed: named.seed }, totals, signal);

@@ -17,7 +17,7 @@ export interface Limits {
 }
 
 /** 64 GiB take a few hours at the disk's pace, which is more than a Job should; 1,000 columns fit a row of 1 MiB. */
-export const DEFAULT_LIMITS: Limits = { inputBytes: 64 * 1024 ** 3, columns: 1000 };
+const DEFAULT_LIMITS: Limits = { inputBytes: 64 * 1024 ** 3, columns: 1000 };
 
 const LOG_FIELDS = {
   namespace: 'BATCHQUEUE_NAMESPACE',

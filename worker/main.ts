@@ -15,6 +15,8 @@ import { jsonReport, plainReport } from './report.ts';
 const output = {
   say: (line: string) => void process.stdout.write(`${line}\n`),
   complain: (line: string) => void process.stderr.write(`${line}\n`),
+  // A dumb terminal shows control sequences as they are.
+  terminal: process.stderr.isTTY && process.env['TERM'] !== 'dumb' ? process.stderr : undefined,
 };
 
 async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<ExitCode> {
