@@ -1,19 +1,17 @@
 /**
  * One task from beginning to end:
  *
- *   input ──blocks──► CsvStage (parse, check, transform, format) ──blocks──► temporary file ──► published
+ *   input ──blocks──► engine (parse, check, transform, format) ──blocks──► temporary file ──► published
  *
  * Memory does not grow with the file.
  */
 import { type FileHandle } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
 import { BadRowAt } from './bad-row.ts';
 import { messageOf, syscallOf, WorkerError } from './contract/errors.ts';
-import { CsvStage } from './csv-stage.ts';
+import type { EngineName } from './engine.ts';
+import { flowThroughEngine } from './engine-flow.ts';
 import { asWorkerError } from './errno.ts';
-import { factorsFrom } from './factors.ts';
 import { lineNumberAt } from './line-number.ts';
-import { processedValues } from './processed-value.ts';
 import { publishAll } from './publication.ts';
 import { flowByRows, type RowOptions } from './row-task.ts';
 import { type Location, openInput, pathOf } from './storage.ts';
@@ -26,6 +24,10 @@ export interface CsvTask {
   readonly seed: string;
   /** Present when it asks for more than the plain file; then `seed` is the transform's own matter. */
   readonly rows?: RowOptions | undefined;
+  /** `kernel` unless said otherwise; a task with `rows` has an engine of its own. */
+  readonly engine?: EngineName | undefined;
+  /** Bytes read at once; only tests need other than the engines' own choice. */
+  readonly blockBytes?: number | undefined;
   /** A longer input is refused. */
   readonly maxInputBytes?: number | undefined;
 }
@@ -106,13 +108,8 @@ async function flow(task: CsvTask, files: Files, signal: AbortSignal): Promise<v
       files,
     );
   }
-  const stage = new CsvStage(processedValues(factorsFrom(task.seed)), start);
-  const sink = (blocks: AsyncIterable<Buffer>) => writeBlocks(blocks, { stage, output, totals });
-  try {
-    await pipeline(blocksOf(input, start, totals), stage, sink, { signal });
-  } finally {
-    totals.rowsIn = Math.max(0, stage.rowCount);
-  }
+  const { seed, engine = 'kernel', blockBytes } = task;
+  await flowThroughEngine({ seed, engine, firstByte: start, blockBytes }, { input, output, totals }, signal);
 }
 
 /** Generators instead of the file handles' own streams: those keep a handle from closing when they do not close it themselves. */
@@ -130,19 +127,6 @@ async function* stoppable(blocks: AsyncIterable<Buffer>, signal: AbortSignal): A
   for await (const block of blocks) {
     signal.throwIfAborted();
     yield block;
-  }
-}
-
-async function writeBlocks(
-  blocks: AsyncIterable<Buffer>,
-  { stage, output, totals }: Pick<Files, 'output' | 'totals'> & { readonly stage: CsvStage },
-): Promise<void> {
-  for await (const block of blocks) {
-    // Goes on at the current position and, unlike write(), never stops half-way.
-    await output.writeFile(block);
-    totals.bytesOut += block.length;
-    totals.rowsIn = stage.rowCount;
-    totals.rowsOut = stage.rowCount;
   }
 }
 

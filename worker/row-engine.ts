@@ -8,7 +8,7 @@ import { type Place, RowReader } from './row-reader.ts';
 import { bytesOf, type RowsTransform } from './rows-transform.ts';
 import type { Totals } from './totals.ts';
 
-/** As in `csv-stage.ts`: every character stands for one byte. */
+/** As in `engine-reference.ts`: every character stands for one byte. */
 const ENCODING = 'latin1';
 
 const REJECTED_HEADER = ['Line', 'Column', 'Reason', 'Row'];

@@ -5,7 +5,7 @@
 import { CsvError, Parser } from 'csv-parse';
 import { BadRow, badRowFromCsvError } from './bad-row.ts';
 
-/** As in `csv-stage.ts`: longest row in bytes. */
+/** As in `engine-reference.ts`: longest row in bytes. */
 const MAX_ROW_BYTES = 1024 * 1024;
 
 const LF = 10;
