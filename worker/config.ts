@@ -1,6 +1,7 @@
 /** The environment of the CSV worker beyond the contract, read once. Nothing else looks at environment variables. */
 import { type Environment, storageRootOf } from './contract/environment.ts';
 import { messageOf, WorkerError } from './contract/errors.ts';
+import { type EngineName, engineFrom } from './engine.ts';
 
 export interface WorkerConfig {
   /** Directory that all paths in message bodies are relative to. */
@@ -8,6 +9,8 @@ export interface WorkerConfig {
   /** Absolute path of an own transform module in the image. */
   readonly transformFile: string | undefined;
   readonly limits: Limits;
+  /** For tasks that ask for nothing but the plain file. */
+  readonly engine: EngineName;
 }
 
 /** What an input may have at most, so that one message cannot take a node's time or memory for itself. */
@@ -46,6 +49,7 @@ export function configFromEnvironment(env: Environment): WorkerConfig {
   const config: WorkerConfig = {
     storageRoot: noted(() => storageRootOf(env), ''),
     transformFile: noted(() => transformFileOf(env), undefined),
+    engine: noted(() => engineOf(env), 'kernel'),
     limits: {
       inputBytes: noted(() => numberOf(env, 'BATCHQUEUE_MAX_INPUT_BYTES', DEFAULT_LIMITS.inputBytes), 0),
       columns: noted(() => numberOf(env, 'BATCHQUEUE_MAX_COLUMNS', DEFAULT_LIMITS.columns), 0),
@@ -59,6 +63,14 @@ function transformFileOf(env: Environment): string | undefined {
   const path = env['BATCHQUEUE_TRANSFORM'];
   if (path === undefined || path.startsWith('/')) return path;
   throw new Error(`BATCHQUEUE_TRANSFORM must be the absolute path of an ES module, got "${path}"`);
+}
+
+function engineOf(env: Environment): EngineName {
+  try {
+    return engineFrom(env['BATCHQUEUE_CSV_ENGINE']);
+  } catch (error) {
+    throw new Error(`BATCHQUEUE_CSV_ENGINE: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 function numberOf(env: Environment, name: string, fallback: number): number {

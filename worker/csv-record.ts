@@ -7,6 +7,7 @@ import type { Limits } from './config.ts';
 import { messageOf, WorkerError } from './contract/errors.ts';
 import type { MessageRecord } from './contract/messages.ts';
 import { type CsvTask, runCsvTask } from './csv-task.ts';
+import type { EngineName } from './engine.ts';
 import { factorsFrom } from './factors.ts';
 import { sweepLeftovers, temporaryTag } from './leftovers.ts';
 import { type Asked, findDone, identityOf, recordDone, taskHash } from './manifest.ts';
@@ -22,6 +23,7 @@ export interface Setting {
   readonly root: string;
   readonly limits: Limits;
   readonly own: OwnTransform | undefined;
+  readonly engine?: EngineName | undefined;
   readonly report: Report;
 }
 
@@ -53,6 +55,7 @@ export async function runRecord(
     output: at(task.output),
     seed: task.seed,
     rows: rowsOf(task, setting, at),
+    engine: setting.engine,
     maxInputBytes: setting.limits.inputBytes,
   };
   const outputs = task.rejected === undefined ? [csv.output] : [csv.output, at(task.rejected)];

@@ -2,9 +2,17 @@
  * What turns bytes of the input into bytes of the output. There are two engines with one meaning (docs/adr/0009): same
  * bytes, same verdicts, same places of errors.
  */
+import { quoted } from './text.ts';
 
 /** `kernel` is the default; `reference` passes every row through csv-parse and csv-stringify, for diagnosis. */
 export type EngineName = 'kernel' | 'reference';
+
+/** The engine of this name, the default for undefined. Throws an Error that says which there are. */
+export function engineFrom(name: string | undefined): EngineName {
+  if (name === undefined || name === 'kernel') return 'kernel';
+  if (name === 'reference') return 'reference';
+  throw new Error(`engine must be "kernel" or "reference", got ${quoted(name)}`);
+}
 
 /** Bytes of the input that follow each other, in a buffer that is used again. */
 export interface Block {

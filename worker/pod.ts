@@ -16,9 +16,9 @@ export function csvProgram(configure: () => WorkerConfig, report: Report): Worke
   const sum = noTotals();
   return {
     async start() {
-      const { storageRoot, transformFile, limits } = configure();
+      const { storageRoot, transformFile, limits, engine } = configure();
       const own = transformFile === undefined ? undefined : await loadTransform(transformFile);
-      const setting = { root: await openRoot(storageRoot), limits, own, report };
+      const setting = { root: await openRoot(storageRoot), limits, own, engine, report };
       return (record, signal) => observed(record, setting, sum, signal);
     },
     summary: () => ({ ...sum }),
