@@ -2,9 +2,10 @@ import { chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { buildImage, type ImageOptions, NONROOT_ID } from '../cluster/images.ts';
 import { run } from '../cluster/run.ts';
+import { lookUpTool } from '../cluster/tools.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { importImage, nodeCluster } from '../jest/clusters.ts';
 import { commandFiles, pythonFiles } from '../support/programs.ts';
@@ -14,38 +15,37 @@ jest.setTimeout(180_000);
 const NAMESPACE = 'worker-examples';
 const EXAMPLES = fileURLToPath(new URL('../../docs/examples', import.meta.url));
 
-/** An example on an image, or what this machine lacks for it. */
-type Example =
-  | { readonly image: Omit<ImageOptions, 'name'>; readonly command?: readonly string[] }
-  | { readonly missing: string };
+/** An example, the programs of this machine that its image is made of, and what its pod runs. */
+interface Example {
+  readonly needs: readonly string[];
+  readonly build: () => Promise<{
+    readonly image: Omit<ImageOptions, 'name'>;
+    readonly command?: readonly string[];
+  }>;
+}
 
-const EXAMPLE_WORKERS: Readonly<Record<string, () => Promise<Example>>> = {
-  typescript: async () => ({ image: { entry: 'docs/examples/typescript/worker.ts' } }),
-  python: async () => {
-    const found = await pythonFiles(['json', 'os', 'signal', 'uuid']);
-    if ('missing' in found) return found;
-    const files = { ...found.files, '/app/worker.py': path.join(EXAMPLES, 'python/worker.py') };
-    return { image: { files }, command: [found.python, '-I', '/app/worker.py'] };
+const SHELL_COMMANDS = 'sh jq cat chmod cut dirname mkdir mktemp mv rm sync wc'.split(' ');
+
+const EXAMPLE_WORKERS: Readonly<Record<string, Example>> = {
+  typescript: {
+    needs: [],
+    build: async () => ({ image: { entry: 'docs/examples/typescript/worker.ts' } }),
   },
-  shell: async () => {
-    const commands = [
-      'sh',
-      'jq',
-      'cat',
-      'chmod',
-      'cut',
-      'dirname',
-      'mkdir',
-      'mktemp',
-      'mv',
-      'rm',
-      'sync',
-      'wc',
-    ];
-    const found = await commandFiles(commands);
-    if ('missing' in found && found.missing !== undefined) return { missing: found.missing };
-    const files = { ...found, '/app/worker.sh': path.join(EXAMPLES, 'shell/worker.sh') };
-    return { image: { files }, command: ['sh', '/app/worker.sh'] };
+  python: {
+    needs: ['python3'],
+    build: async () => {
+      const { python, files } = await pythonFiles(['json', 'os', 'signal', 'uuid']);
+      const worker = { '/app/worker.py': path.join(EXAMPLES, 'python/worker.py') };
+      return { image: { files: { ...files, ...worker } }, command: [python, '-I', '/app/worker.py'] };
+    },
+  },
+  shell: {
+    needs: SHELL_COMMANDS,
+    build: async () => {
+      const worker = { '/app/worker.sh': path.join(EXAMPLES, 'shell/worker.sh') };
+      const files = { ...(await commandFiles(SHELL_COMMANDS)), ...worker };
+      return { image: { files }, command: ['sh', '/app/worker.sh'] };
+    },
   },
 };
 
@@ -123,18 +123,14 @@ function messagesOf(language: string): object {
   return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: language }, data };
 }
 
-describe.each(Object.entries(EXAMPLE_WORKERS))(
-  'the example worker in %s, on a real node',
-  (language, find) => {
-    test('does what can be done, names what cannot, and ends with the contract code', async () => {
-      const example = await find();
-      if ('missing' in example) {
-        // The one thing that may differ between machines; the same program ran as a process in the unit tests.
-        process.stderr.write(
-          `worker-examples: ${language} not run on the node: ${example.missing} is not installed\n`,
-        );
-        return;
-      }
+for (const [language, { needs, build }] of Object.entries(EXAMPLE_WORKERS)) {
+  const missing = needs.filter((name) => lookUpTool(name) === undefined);
+  const needed = missing.length === 0 ? '' : ` (needs ${missing.join(', ')})`;
+
+  (missing.length === 0 ? test : test.skip)(
+    `The example worker in ${language} does what can be done on a real node and names what cannot${needed}`,
+    async () => {
+      const example = await build();
       const image = `localhost/batchqueue-example-${language}:1`;
       await importImage(await buildImage({ name: image, ...example.image }));
       const items = [messagesOf(language), podOf(language, image, example.command)];
@@ -161,6 +157,6 @@ describe.each(Object.entries(EXAMPLE_WORKERS))(
       expect({ exitCode, log }).toMatchObject({ exitCode: '65' });
       expect(JSON.parse(message)).toMatchObject({ succeededIndexes: '0', rejectedIndexes: '1' });
       expect(await readFile(path.join(volume, language, 'a.count'), 'utf8')).toBe('3\n');
-    });
-  },
-);
+    },
+  );
+}

@@ -1,37 +1,28 @@
 /** Programs of this machine as files for an image (`buildImage`). */
-import { spawnSync } from 'node:child_process';
 import { parseLdd } from '../cluster/base-layer.ts';
 import { run } from '../cluster/run.ts';
-import { lookUpTool } from '../cluster/tools.ts';
+import { findTool } from '../cluster/tools.ts';
 
 /** Path in the image to path on disk; both are the same here. */
-export type ImageFiles = Readonly<Record<string, string>>;
+type ImageFiles = Readonly<Record<string, string>>;
 
-/** These commands and the libraries they need; or the name of one that is not installed. */
-export async function commandFiles(
-  names: readonly string[],
-): Promise<ImageFiles | { readonly missing: string }> {
-  const paths: string[] = [];
-  for (const name of names) {
-    const path = lookUpTool(name);
-    if (path === undefined) return { missing: name };
-    paths.push(path, ...(await librariesOf(path)));
-  }
-  return sameInImage(paths);
+/** These commands and the libraries they need. Throws when one is not installed. */
+export async function commandFiles(names: readonly string[]): Promise<ImageFiles> {
+  const paths = names.map(findTool);
+  const libraries = await Promise.all(paths.map(librariesOf));
+  return sameInImage([...paths, ...libraries.flat()]);
 }
 
-/** This machine's Python with the modules named, all at their own paths, and the path of its program. */
+/** This machine's Python with these modules, all at their own paths, and the path of its program. Throws without one. */
 export async function pythonFiles(
   modules: readonly string[],
-): Promise<{ readonly python: string; readonly files: ImageFiles } | { readonly missing: string }> {
+): Promise<{ readonly python: string; readonly files: ImageFiles }> {
   const program = [
     `import sys, ${modules.join(', ')}`,
     'loaded = [getattr(module, "__file__", None) for module in list(sys.modules.values())]',
     'print(sys.executable, *[file for file in loaded if file], sep="\\n")',
   ].join('\n');
-  const { status, stdout } = spawnSync('python3', ['-I', '-c', program], { encoding: 'utf8' });
-  if (status !== 0) return { missing: 'python3' };
-  const [python = '', ...loaded] = stdout.trim().split('\n');
+  const [python = '', ...loaded] = (await run('python3', ['-I', '-c', program])).trim().split('\n');
   const binaries = [python, ...loaded.filter((file) => file.endsWith('.so'))];
   const libraries = await Promise.all(binaries.map(librariesOf));
   return { python, files: sameInImage([python, ...loaded, ...libraries.flat()]) };
