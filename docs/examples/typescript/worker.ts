@@ -74,17 +74,23 @@ async function publish(path: string, text: string): Promise<void> {
   const temporary = join(dirname(path), `.${randomUUID()}.tmp`);
   try {
     const file = await open(temporary, 'wx');
-    await file
-      .writeFile(text)
-      .then(() => file.sync())
-      .finally(() => file.close());
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
   }
   const directory = await open(dirname(path), 'r');
-  await directory.sync().finally(() => directory.close());
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
 }
 
 process.exitCode = await runMessages(
