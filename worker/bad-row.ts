@@ -14,16 +14,22 @@ export class BadRow extends Error {
   }
 }
 
+/** The header of an input, unless the message or an own transform allows another. */
+const INPUT_HEADER: readonly string[] = ['ID', 'Value'];
+
 /** A bad row at a place: `offset` is the number of bytes before the row (blank lines before it may still follow). */
 export class BadRowAt extends Error {
   readonly row: BadRow;
   readonly offset: number;
+  /** Name of the column that is wrong, if one is and it has a name. */
+  readonly columnName: string | undefined;
 
-  constructor(row: BadRow, offset: number) {
+  constructor(row: BadRow, offset: number, header: readonly string[] = INPUT_HEADER) {
     super(row.message);
     this.name = 'BadRowAt';
     this.row = row;
     this.offset = offset;
+    this.columnName = row.column === undefined ? undefined : header[row.column - 1];
   }
 }
 
@@ -58,8 +64,9 @@ export function badRowFromCsvError(error: CsvError): BadRow {
 }
 
 /** A row with too few or too many fields. */
-export function wrongColumnCount(got: number): BadRow {
-  return new BadRow(`got ${got} ${got === 1 ? 'field' : 'fields'}, allowed: 2 (ID,Value)`);
+export function wrongColumnCount(got: number, header: readonly string[] = INPUT_HEADER): BadRow {
+  const names = header === INPUT_HEADER ? ' (ID,Value)' : ', as in the header';
+  return new BadRow(`got ${got} ${got === 1 ? 'field' : 'fields'}, allowed: ${header.length}${names}`);
 }
 
 /** A file without any row. */
@@ -68,6 +75,6 @@ export function missingHeader(): BadRow {
 }
 
 /** A first row that is not the header. */
-export function wrongHeader(got: readonly string[]): BadRow {
-  return new BadRow(`got the header ${quotedBytes(got.join(','))}, allowed: ID,Value`);
+export function wrongHeader(got: readonly string[], allowed = 'ID,Value'): BadRow {
+  return new BadRow(`got the header ${quotedBytes(got.join(','))}, allowed: ${allowed}`);
 }

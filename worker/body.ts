@@ -1,6 +1,7 @@
 /** What a message asks for: the body as JSON, checked field by field. */
 import { z } from 'zod';
-import { WorkerError } from './errors.ts';
+import { WorkerError } from './contract/errors.ts';
+import type { Columns } from './rows-transform.ts';
 import { problemOfPath } from './storage-path.ts';
 import { quoted } from './text.ts';
 
@@ -10,11 +11,21 @@ export interface Task {
   readonly output: string;
   /** What the factors are drawn from; the message id unless the body says otherwise. */
   readonly seed: string;
+  /** Where bad rows go, as a path like the others; undefined: the first one refuses the file. */
+  readonly rejected: string | undefined;
+  /** Undefined: the header must be `ID,Value`. */
+  readonly columns: Columns | undefined;
 }
 
-const BODY_ALLOWED = '{"input": path, "output": path, "seed": text (optional)}';
+const BODY_ALLOWED =
+  '{"input": path, "output": path, "seed": text, "onInvalidRow": "fail" or "reject", "columns": {"id": name, "value": name}}, the last three optional';
 const SEED_ALLOWED = 'a text of 1 to 256 characters';
-const MAX_SEED_LENGTH = 256;
+const NAME_ALLOWED = 'the name of a column, a text of 1 to 256 characters';
+const COLUMNS_ALLOWED = '{"id": name, "value": name}, two different names, each optional';
+const MAX_TEXT_LENGTH = 256;
+
+/** What is added to the name of the output for the file with its bad rows. */
+const REJECTED_SUFFIX = '.rejected.csv';
 
 const text = (allowed: string) =>
   z.string({ error: (issue) => `got ${kindOf(issue.input)}, allowed: ${allowed}` });
@@ -24,18 +35,39 @@ const storagePath = text('a path relative to the storage root').superRefine((pat
   if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
 });
 
-const seedText = text(SEED_ALLOWED)
-  .min(1, `got an empty text, allowed: ${SEED_ALLOWED}`)
-  .max(MAX_SEED_LENGTH, `got a longer text, allowed: ${SEED_ALLOWED}`);
+const shortText = (allowed: string) =>
+  text(allowed)
+    .min(1, `got an empty text, allowed: ${allowed}`)
+    .max(MAX_TEXT_LENGTH, `got a longer text, allowed: ${allowed}`)
+    .refine((value) => value.isWellFormed(), `got text that is not Unicode, allowed: ${allowed}`);
+
+/** Names what is unknown or of the wrong type; zod's own words quote values. */
+const strictError = (allowed: string) => (issue: z.core.$ZodRawIssue) =>
+  issue.code === 'unrecognized_keys'
+    ? `got the unknown field ${issue.keys.map(quoted).join(', ')}, allowed: ${allowed}`
+    : `got ${kindOf(issue.input)}, allowed: ${allowed}`;
+
+const columnsSchema = z
+  .strictObject(
+    { id: shortText(NAME_ALLOWED).default('ID'), value: shortText(NAME_ALLOWED).default('Value') },
+    { error: strictError(COLUMNS_ALLOWED) },
+  )
+  .refine(({ id, value }) => id !== value, `got the same name twice, allowed: ${COLUMNS_ALLOWED}`);
 
 const bodySchema = z.strictObject(
-  { input: storagePath, output: storagePath, seed: seedText.optional() },
   {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? `got the unknown field ${issue.keys.map(quoted).join(', ')}, allowed: ${BODY_ALLOWED}`
-        : `got ${kindOf(issue.input)}, allowed: ${BODY_ALLOWED}`,
+    input: storagePath,
+    output: storagePath,
+    seed: shortText(SEED_ALLOWED).optional(),
+    onInvalidRow: z
+      .enum(['fail', 'reject'], {
+        error: ({ input }) =>
+          `got ${typeof input === 'string' ? quoted(input) : kindOf(input)}, allowed: "fail" or "reject"`,
+      })
+      .default('fail'),
+    columns: columnsSchema.optional(),
   },
+  { error: strictError(BODY_ALLOWED) },
 );
 
 /**
@@ -45,14 +77,19 @@ const bodySchema = z.strictObject(
 export function taskFromBody(body: string, messageId: string): Task {
   const parsed = bodySchema.safeParse(jsonFrom(body));
   if (!parsed.success) throw new WorkerError('reject', parsed.error.issues.map(problemText).join('; '));
-  const { input, output, seed } = parsed.data;
-  if (input === output) {
-    throw new WorkerError(
-      'reject',
-      `body field "output": got the input ${quoted(output)} again, allowed: another file`,
-    );
-  }
-  return { input, output, seed: seed ?? messageId };
+  const { input, output, seed, onInvalidRow, columns } = parsed.data;
+  const rejected = onInvalidRow === 'reject' ? `${output}${REJECTED_SUFFIX}` : undefined;
+  const problem = problemOfOutput(input, output, rejected);
+  if (problem !== undefined) throw new WorkerError('reject', `body field "output": ${problem}`);
+  return { input, output, seed: seed ?? messageId, rejected, columns };
+}
+
+function problemOfOutput(input: string, output: string, rejected: string | undefined): string | undefined {
+  if (input === output) return `got the input ${quoted(output)} again, allowed: another file`;
+  if (rejected === undefined) return undefined;
+  if (input === rejected)
+    return `got ${quoted(output)}, whose file of bad rows is the input, allowed: another file`;
+  return problemOfPath(rejected);
 }
 
 function jsonFrom(body: string): unknown {

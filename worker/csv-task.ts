@@ -1,27 +1,35 @@
 /**
  * One task from beginning to end:
  *
- *   input ──blocks──► CsvStage (parse, check, transform, format) ──blocks──► temporary file ──► published
+ *   input ──blocks──► engine (parse, check, transform, format) ──blocks──► temporary file ──► published
  *
  * Memory does not grow with the file.
  */
 import { type FileHandle } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
 import { BadRowAt } from './bad-row.ts';
-import { CsvStage } from './csv-stage.ts';
-import { messageOf, syscallOf, WorkerError } from './errors.ts';
-import { asWorkerError } from './exit-codes.ts';
-import { factorsFrom } from './factors.ts';
+import { messageOf, syscallOf, WorkerError } from './contract/errors.ts';
+import type { EngineName } from './engine.ts';
+import { flowThroughEngine } from './engine-flow.ts';
+import { asWorkerError } from './errno.ts';
 import { lineNumberAt } from './line-number.ts';
-import { OUTPUT_HEADER, processedValues } from './processed-value.ts';
-import { publish } from './publication.ts';
+import { publishAll } from './publication.ts';
+import { flowByRows, type RowOptions } from './row-task.ts';
 import { type Location, openInput, pathOf } from './storage.ts';
+import { quotedBytes } from './text.ts';
 import type { Totals } from './totals.ts';
 
 export interface CsvTask {
   readonly input: Location;
   readonly output: Location;
   readonly seed: string;
+  /** Present when it asks for more than the plain file; then `seed` is the transform's own matter. */
+  readonly rows?: RowOptions | undefined;
+  /** `kernel` unless said otherwise; a task with `rows` has an engine of its own. */
+  readonly engine?: EngineName | undefined;
+  /** Bytes read at once; only tests need other than the engines' own choice. */
+  readonly blockBytes?: number | undefined;
+  /** A longer input is refused. */
+  readonly maxInputBytes?: number | undefined;
 }
 
 /** More brings nothing (rows are what costs) and makes each batch of rows more garbage at once. */
@@ -44,16 +52,36 @@ export async function runCsvTask(task: CsvTask, totals: Totals, signal: AbortSig
   signal.throwIfAborted();
   const input = await openInput(task.input);
   try {
-    await publish(task.output, (output) => transform(task, { input, output, totals }, signal), signal);
+    assertSize((await input.stat()).size, task);
+    const rejected = task.rows?.rejected;
+    await publishAll(
+      // The output last: who sees it finds the bad rows in place.
+      rejected === undefined ? [task.output] : [rejected, task.output],
+      (output, second) => transform(task, { input, totals, ...sides(output, second) }, signal),
+      signal,
+    );
   } finally {
     // Nothing was written to it, so a failed close tells nothing.
     await input.close().catch(() => undefined);
   }
 }
 
+function assertSize(sizeBytes: number, { input, maxInputBytes = Infinity }: CsvTask): void {
+  if (sizeBytes <= maxInputBytes) return;
+  throw new WorkerError(
+    'reject',
+    `input ${input.shown}: got ${sizeBytes} bytes, allowed: at most ${maxInputBytes} (BATCHQUEUE_MAX_INPUT_BYTES)`,
+  );
+}
+
+function sides(first: FileHandle, second: FileHandle | undefined): Pick<Files, 'output' | 'rejected'> {
+  return second === undefined ? { output: first, rejected: undefined } : { output: second, rejected: first };
+}
+
 interface Files {
   readonly input: FileHandle;
   readonly output: FileHandle;
+  readonly rejected: FileHandle | undefined;
   readonly totals: Totals;
 }
 
@@ -70,15 +98,18 @@ async function transform(task: CsvTask, files: Files, signal: AbortSignal): Prom
   }
 }
 
-async function flow(task: CsvTask, { input, output, totals }: Files, signal: AbortSignal): Promise<void> {
+async function flow(task: CsvTask, files: Files, signal: AbortSignal): Promise<void> {
+  const { input, output, totals } = files;
   const start = await bytesOfBom(input);
-  const stage = new CsvStage(processedValues(factorsFrom(task.seed)), start);
-  const sink = (blocks: AsyncIterable<Buffer>) => writeBlocks(blocks, { stage, output, totals });
-  try {
-    await pipeline(blocksOf(input, start, totals), stage, sink, { signal });
-  } finally {
-    totals.rowsIn = Math.max(0, stage.rowCount);
+  if (task.rows !== undefined) {
+    return flowByRows(
+      stoppable(blocksOf(input, start, totals), signal),
+      { ...task.rows, firstByte: start },
+      files,
+    );
   }
+  const { seed, engine = 'kernel', blockBytes } = task;
+  await flowThroughEngine({ seed, engine, firstByte: start, blockBytes }, { input, output, totals }, signal);
 }
 
 /** Generators instead of the file handles' own streams: those keep a handle from closing when they do not close it themselves. */
@@ -92,16 +123,10 @@ async function* blocksOf(file: FileHandle, start: number, totals: Totals): Async
   }
 }
 
-async function writeBlocks(
-  blocks: AsyncIterable<Buffer>,
-  { stage, output, totals }: Omit<Files, 'input'> & { readonly stage: CsvStage },
-): Promise<void> {
+async function* stoppable(blocks: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
   for await (const block of blocks) {
-    // Goes on at the current position and, unlike write(), never stops half-way.
-    await output.writeFile(block);
-    totals.bytesOut += block.length;
-    totals.rowsIn = stage.rowCount;
-    totals.rowsOut = stage.rowCount;
+    signal.throwIfAborted();
+    yield block;
   }
 }
 
@@ -112,11 +137,15 @@ async function bytesOfBom(file: FileHandle): Promise<number> {
 
 async function located(error: BadRowAt, file: FileHandle, shown: string): Promise<WorkerError> {
   const place = await placeOf(error, file);
-  const { column } = error.row;
-  const name = column === undefined ? undefined : OUTPUT_HEADER[column - 1];
-  const columnText =
-    column === undefined ? '' : `, column ${column}${name === undefined ? '' : ` (${name})`}`;
+  const { row, columnName } = error;
+  const name = columnName === undefined ? '' : ` (${shownName(columnName)})`;
+  const columnText = row.column === undefined ? '' : `, column ${row.column}${name}`;
   return new WorkerError('reject', `${shown}, ${place}${columnText}: ${error.row.message}`, error);
+}
+
+/** A name of the input's header, which anybody may have written. */
+function shownName(name: string): string {
+  return /^[\w .-]{1,40}$/.test(name) ? name : quotedBytes(name);
 }
 
 async function placeOf({ offset }: BadRowAt, file: FileHandle): Promise<string> {

@@ -9,6 +9,19 @@ export type Factors = () => number;
  * contract: changing it changes the output of messages that are retried across a worker upgrade.
  */
 export function factorsFrom(seed: string): Factors {
+  const words = wordsFrom(seed);
+  // 8 + 4u is exact for 32 random bits, so one rounded division keeps the quotient in [0.8, 1.2); 0.8 + 0.4u does not.
+  return () => (8 + (4 * words()) / 2 ** 32) / 10;
+}
+
+/** The sequence of a seed as numbers uniform in [0, 1), for own transforms. */
+export function uniformsFrom(seed: string): () => number {
+  const words = wordsFrom(seed);
+  return () => words() / 2 ** 32;
+}
+
+/** 32 random bits at each call. */
+function wordsFrom(seed: string): () => number {
   const digest = createHash('sha256').update(seed, 'utf8').digest();
   let a = digest.readInt32LE(0);
   let b = digest.readInt32LE(4);
@@ -21,7 +34,6 @@ export function factorsFrom(seed: string): Factors {
     b = (c + (c << 3)) | 0;
     c = ((c << 21) | (c >>> 11)) + sum;
     c |= 0;
-    // 8 + 4u is exact for 32 random bits, so one rounded division keeps the quotient in [0.8, 1.2); 0.8 + 0.4u does not.
-    return (8 + (4 * (sum >>> 0)) / 2 ** 32) / 10;
+    return sum >>> 0;
   };
 }

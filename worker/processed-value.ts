@@ -22,7 +22,7 @@ export function processedValues(factors: Factors): RowTransform {
     }
     const [id, value] = row;
     if (id === undefined || value === undefined || row.length !== 2) throw wrongColumnCount(row.length);
-    return [id, value, String(numberFrom(value) * factors())];
+    return [id, value, String(numberFrom(value, 2) * factors())];
   };
 }
 
@@ -40,10 +40,11 @@ const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 /** Times any factor below 1.2 this is still finite. */
 const MAX_VALUE = Number.MAX_VALUE / 1.2;
 
-function numberFrom(text: string): number {
+/** The number in field `column`; throws BadRow unless it is a decimal number whose product with any factor is finite. */
+export function numberFrom(text: string, column: number): number {
   const number = DECIMAL.test(text) ? Number(text) : Number.NaN;
   // False for NaN as well.
   if (Math.abs(number) <= MAX_VALUE) return number;
   const allowed = 'a decimal number such as 12, -0.5 or 1.5e3, of magnitude below 1.49e308';
-  throw new BadRow(`got ${quotedBytes(text)}, allowed: ${allowed}`, 2);
+  throw new BadRow(`got ${quotedBytes(text)}, allowed: ${allowed}`, column);
 }

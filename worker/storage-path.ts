@@ -8,6 +8,9 @@ import { quoted } from './text.ts';
 const MAX_SEGMENT_BYTES = 255;
 const MAX_PATH_BYTES = 1024;
 
+/** The worker's own directory below the storage root (`manifest.ts`): no message may name anything in it. */
+export const OWN_DIRECTORY = '.batchqueue';
+
 /**
  * What is wrong with `path` as a path relative to the storage root, or undefined when it may be used. A path that
  * passes has only plain segments, so joining it to the root cannot leave the root, symbolic links aside.
@@ -27,6 +30,8 @@ function brokenRule(path: string): string | undefined {
   if (segments.some((segment) => segment === '' || segment === '.' || segment === '..')) {
     return 'allowed: plain names between single slashes, no "." or ".." and none empty';
   }
+  if (segments[0] === OWN_DIRECTORY)
+    return `allowed: a path outside ${OWN_DIRECTORY}, which is the worker's own`;
   if (segments.some((segment) => Buffer.byteLength(segment) > MAX_SEGMENT_BYTES)) {
     return `allowed: names of at most ${MAX_SEGMENT_BYTES} bytes`;
   }

@@ -6,8 +6,8 @@
 import { constants, type Stats } from 'node:fs';
 import { access, type FileHandle, lstat, mkdir, open, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { errnoOf, messageOf, WorkerError } from './errors.ts';
-import { asWorkerError, type Side, verdictOfRootErrno } from './exit-codes.ts';
+import { errnoOf, messageOf, WorkerError } from './contract/errors.ts';
+import { asWorkerError, type Side, verdictOfRootErrno } from './errno.ts';
 
 /** A file below a root. */
 export interface Location {
@@ -17,6 +17,8 @@ export interface Location {
   readonly relative: string;
   /** The path as the sender or the user wrote it, for messages. */
   readonly shown: string;
+  /** Stands in the names of temporary files beside an output, so that those of dead attempts are known (`leftovers.ts`). */
+  readonly temporaryTag?: string | undefined;
 }
 
 /** Absolute path of a location. */

@@ -48,7 +48,14 @@ const podStatusSchema = z.object({
     .default([]),
 });
 
-const reportSchema = z.object({ reason: z.string().default('') });
+const reportSchema = z.object({
+  reason: z.string().default(''),
+  // Figures only: whatever else a worker puts there is not shown.
+  summary: z
+    .record(z.string().regex(/^\w{1,32}$/), z.number())
+    .catch({})
+    .default({}),
+});
 
 function resultOf(pod: KubeObject): WorkerResult | undefined {
   const status = statusOf(pod);
@@ -74,9 +81,12 @@ function contractContainerName(pod: KubeObject): string | undefined {
   return (containers.find(({ name }) => name === named) ?? containers[0])?.name;
 }
 
-/** The contract's result is JSON with a `reason`; any other text is shown as it is. */
+/** The contract's result is JSON with a `reason` and perhaps a `summary`; any other text is shown as it is. */
 function reasonIn(terminationMessage: string): string {
-  return readJson(terminationMessage, reportSchema)?.reason ?? terminationMessage.trim();
+  const report = readJson(terminationMessage, reportSchema);
+  if (report === undefined) return terminationMessage.trim();
+  const figures = Object.entries(report.summary).map(([name, value]) => `${name} ${value}`);
+  return figures.length === 0 ? report.reason : `${report.reason} (${figures.join(', ')})`.trim();
 }
 
 function hasEnded(pod: KubeObject): boolean {

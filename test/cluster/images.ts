@@ -1,6 +1,6 @@
 /** Images from a checkout, without a registry and without a container engine. */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { bundle } from '../../scripts/bundle.ts';
 import type { ImageConfig, Layer, LayerEntries, LayerEntry } from './archive.ts';
@@ -16,7 +16,7 @@ export interface ImageOptions {
   readonly entry?: string;
   /** Flags for Node itself, as the image's Dockerfile has them. */
   readonly nodeFlags?: readonly string[];
-  /** Files to add as they are: absolute path in the image to path on disk. */
+  /** Files to add as they are: absolute path in the image to path on disk. What is executable stays so. */
   readonly files?: Readonly<Record<string, string>>;
   readonly onProgress?: (line: string) => void;
 }
@@ -70,10 +70,12 @@ export async function writePauseArchive(directory: string, tag: string): Promise
 }
 
 async function thinEntries({ entry, files = {} }: ImageOptions): Promise<LayerEntries> {
-  const added = Object.entries(files).map(([name, source]): [string, LayerEntry] => [
-    name,
-    { kind: 'file', source },
-  ]);
+  const added = await Promise.all(
+    Object.entries(files).map(async ([name, source]): Promise<[string, LayerEntry]> => {
+      const isExecutable = ((await stat(source)).mode & 0o111) !== 0;
+      return [name, { kind: 'file', source, mode: isExecutable ? 0o755 : 0o644 }];
+    }),
+  );
   if (entry !== undefined) added.push([PROGRAM, { kind: 'text', text: Buffer.from(await bundle(entry)) }]);
   return Object.fromEntries(added);
 }

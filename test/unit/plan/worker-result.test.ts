@@ -64,9 +64,17 @@ describe('podsOfJobFrom', () => {
     });
   });
 
-  test('takes the reason from a JSON result', () => {
-    const report = JSON.stringify({ reason: 'no such file', summary: { rows: 3 } });
-    expect(podsOfJobFrom([failedPod(ended(65, report))]).result).toMatchObject({ message: 'no such file' });
+  test.each<[string, object, string]>([
+    ['the reason', { reason: 'no such file' }, 'no such file'],
+    [
+      'the reason and the figures of the summary',
+      { reason: 'line 3 is bad', summary: { rowsIn: 3, seconds: 0.25 } },
+      'line 3 is bad (rowsIn 3, seconds 0.25)',
+    ],
+    ['no summary that is not figures', { reason: 'bad', summary: { rows: 'many' } }, 'bad'],
+  ])('takes %s from a JSON result', (_, report, message) => {
+    const pod = failedPod(ended(65, JSON.stringify(report)));
+    expect(podsOfJobFrom([pod]).result).toMatchObject({ message });
   });
 
   test('listens to the contract container', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { taskFromBody } from '../../../worker/body.ts';
-import { WorkerError } from '../../../worker/errors.ts';
+import { WorkerError } from '../../../worker/contract/errors.ts';
 
 describe('A message body', () => {
   test('names input and output, and its seed is the message id', () => {
@@ -9,6 +9,8 @@ describe('A message body', () => {
       input: 'in/a.csv',
       output: 'out/a.csv',
       seed: 'm-1',
+      rejected: undefined,
+      columns: undefined,
     });
   });
 
@@ -16,8 +18,22 @@ describe('A message body', () => {
     expect(taskFromBody('{"input":"a","output":"b","seed":"s"}', 'm-1').seed).toBe('s');
   });
 
+  test('may ask for bad rows beside the output, and name the columns of its input', () => {
+    expect(taskFromBody('{"input":"a","output":"b/c.csv","onInvalidRow":"reject"}', 'm').rejected).toBe(
+      'b/c.csv.rejected.csv',
+    );
+    expect(taskFromBody('{"input":"a","output":"b","onInvalidRow":"fail"}', 'm').rejected).toBeUndefined();
+    const columns = (value: string) =>
+      taskFromBody(`{"input":"a","output":"b","columns":${value}}`, 'm').columns;
+    expect(columns('{"id":"Order","value":"Amount"}')).toEqual({ id: 'Order', value: 'Amount' });
+    expect(columns('{"value":"Amount"}')).toEqual({ id: 'ID', value: 'Amount' });
+  });
+
   test.each([
-    ['[]', 'body: got an array, allowed: {"input": path, "output": path, "seed": text (optional)}'],
+    [
+      '[]',
+      'body: got an array, allowed: {"input": path, "output": path, "seed": text, "onInvalidRow": "fail" or',
+    ],
     ['null', 'body: got null, allowed:'],
     [
       '{"input":5,"output":"b"}',
@@ -37,6 +53,20 @@ describe('A message body', () => {
     ['{"input":"a","output":"b","command":"x"}', 'body: got the unknown field "command", allowed:'],
     ['{"input":"a","output":"b","__proto__":{}}', 'body: got the unknown field "__proto__", allowed:'],
     ['{"input":"a","output":"a"}', 'body field "output": got the input "a" again, allowed: another file'],
+    [
+      '{"input":"a","output":"b","onInvalidRow":"skip"}',
+      'body field "onInvalidRow": got "skip", allowed: "fail" or "reject"',
+    ],
+    ['{"input":"a","output":"b","onInvalidRow":1}', 'body field "onInvalidRow": got a number, allowed:'],
+    ['{"input":"a","output":"b","columns":[]}', 'body field "columns": got an array, allowed: {"id": name'],
+    ['{"input":"a","output":"b","columns":{"id":""}}', 'body field "columns.id": got an empty text'],
+    ['{"input":"a","output":"b","columns":{"x":1}}', 'body field "columns": got the unknown field "x"'],
+    ['{"input":"a","output":"b","columns":{"id":"Value"}}', 'body field "columns": got the same name twice'],
+    ['{"input":".batchqueue/m.json","output":"b"}', 'got ".batchqueue/m.json", allowed: a path outside'],
+    [
+      '{"input":"b.rejected.csv","output":"b","onInvalidRow":"reject"}',
+      'body field "output": got "b", whose file of bad rows is the input',
+    ],
     ['{"input":"a\\u0000","output":"b"}', 'body field "input": got "a\\u{0}", allowed: no backslash, NUL'],
   ])('%s is refused with the field, what was got and what is allowed', (body, message) => {
     expect(() => taskFromBody(body, 'm-1')).toThrow(
@@ -67,7 +97,7 @@ describe('A message body', () => {
     fc.assert(
       fc.property(body, (text) => {
         try {
-          expect(Object.keys(taskFromBody(text, 'm')).sort()).toEqual(['input', 'output', 'seed']);
+          expect(taskFromBody(text, 'm')).toMatchObject({ input: expect.any(String), seed: 'm' });
         } catch (error) {
           expect(error).toBeInstanceOf(WorkerError);
           expect(error).toMatchObject({ verdict: 'reject' });

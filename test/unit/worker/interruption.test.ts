@@ -45,6 +45,8 @@ describe('A worker that is interrupted while it writes', () => {
     expect(await readFile(join(pod.storage, 'large.csv'), 'utf8')).toBe('as it was');
     expect((await ended(startWorker([], pod.env))).code).toBe(0);
     expect((await readFile(join(pod.storage, 'large.csv'), 'utf8')).split('\n')).toHaveLength(ROWS + 2);
+    // What the killed one left is gone.
+    expect(await namesIn(pod.storage)).toEqual(['.batchqueue', 'in', 'large.csv']);
   });
 
   test('keeps what it has finished: the succeeded records are named', async () => {
@@ -65,7 +67,7 @@ describe('A worker that is interrupted while it writes', () => {
       rejectedIndexes: '',
       summary: { rowsOut: 1 },
     });
-    expect(await namesIn(pod.storage)).toEqual(['in', 'large.csv', 'small.csv']);
+    expect(await namesIn(pod.storage)).toEqual(['.batchqueue', 'in', 'large.csv', 'small.csv']);
   });
 });
 
@@ -74,7 +76,7 @@ test('Two workers with the same message at the same time leave one valid output 
   const both = await Promise.all([startWorker([], pod.env), startWorker([], pod.env)].map(ended));
   expect(both.map(({ code }) => code)).toEqual([0, 0]);
   const together = await readFile(join(pod.storage, 'large.csv'), 'utf8');
-  expect(await namesIn(pod.storage)).toEqual(['in', 'large.csv']);
+  expect(await namesIn(pod.storage)).toEqual(['.batchqueue', 'in', 'large.csv']);
   expect((await ended(startWorker([], pod.env))).code).toBe(0);
   expect(together === (await readFile(join(pod.storage, 'large.csv'), 'utf8'))).toBe(true);
 });

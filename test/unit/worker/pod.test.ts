@@ -23,7 +23,14 @@ describe('A worker in a pod', () => {
     expect(await pod.result()).toEqual({
       succeededIndexes: '0',
       rejectedIndexes: '',
-      summary: { rowsIn: 2, rowsOut: 2, bytesIn: 25, bytesOut: output.length, seconds: expect.any(Number) },
+      summary: {
+        rowsIn: 2,
+        rowsOut: 2,
+        rowsRejected: 0,
+        bytesIn: 25,
+        bytesOut: output.length,
+        seconds: expect.any(Number),
+      },
     });
     const log = stdout
       .trim()
@@ -200,4 +207,33 @@ test('A storage root that only others may write is a wrong set-up', async () => 
   const { code, stdout } = await ended(startWorker([], pod.env, identity));
   expect(code).toBe(78);
   expect(stdout).toContain('storage root cannot be used: EACCES');
+});
+
+describe('The limits of a worker', () => {
+  test.each([
+    ['BATCHQUEUE_MAX_INPUT_BYTES', '20', {}, 'input in/a.csv: got 25 bytes, allowed: at most 20'],
+    ['BATCHQUEUE_MAX_COLUMNS', '1', { onInvalidRow: 'reject' }, 'line 1: got 2 columns, allowed: at most 1'],
+  ])('are set by the environment: %s=%s', async (name, value, more, reason) => {
+    const pod = await podWithFiles([aRecord({ ...GOOD, ...more })]);
+    expect((await ended(startWorker([], { ...pod.env, [name]: value }))).code).toBe(65);
+    expect(await pod.result()).toMatchObject({
+      rejectedIndexes: '0',
+      reason: expect.stringContaining(reason),
+    });
+  });
+
+  test('that are no numbers are a wrong set-up, all told at once', async () => {
+    const pod = await podWithFiles([aRecord(GOOD)]);
+    const wrong = {
+      BATCHQUEUE_MAX_INPUT_BYTES: '1GB',
+      BATCHQUEUE_MAX_COLUMNS: '0',
+      BATCHQUEUE_TRANSFORM: 'relative.mjs',
+    };
+    expect((await ended(startWorker([], { ...pod.env, ...wrong }))).code).toBe(78);
+    expect(await pod.result()).toMatchObject({
+      reason: expect.stringMatching(
+        /BATCHQUEUE_TRANSFORM.*BATCHQUEUE_MAX_INPUT_BYTES.*BATCHQUEUE_MAX_COLUMNS/,
+      ),
+    });
+  });
 });

@@ -16,8 +16,8 @@ test('Progress is told every two seconds with the speed since the last time, unt
   totals.rowsIn = 4000;
   jest.advanceTimersByTime(2000);
   expect(told).toEqual([
-    { rowsIn: 3000, rowsOut: 0, bytesIn: 60, bytesOut: 0, rowsPerSecond: 1500 },
-    { rowsIn: 4000, rowsOut: 0, bytesIn: 60, bytesOut: 0, rowsPerSecond: 500 },
+    { rowsIn: 3000, rowsOut: 0, rowsRejected: 0, bytesIn: 60, bytesOut: 0, rowsPerSecond: 1500 },
+    { rowsIn: 4000, rowsOut: 0, rowsRejected: 0, bytesIn: 60, bytesOut: 0, rowsPerSecond: 500 },
   ]);
   stop();
   jest.advanceTimersByTime(10_000);

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { WorkerError } from '../../../worker/errors.ts';
+import { WorkerError } from '../../../worker/contract/errors.ts';
 import { publish } from '../../../worker/publication.ts';
 import { namesIn, workspace } from './workspace.ts';
 

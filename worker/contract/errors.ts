@@ -1,6 +1,6 @@
 /**
- * The one error class of the worker. What a failure means for the message is decided where it is understood, once,
- * as a `verdict`; `exit-codes.ts` turns verdicts into exit codes.
+ * The one error class of a worker. What a failure means for the message is decided where it is understood, once, as a
+ * `verdict`; `exit-codes.ts` turns verdicts into exit codes.
  */
 
 /**

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { indexListText } from '../../../worker/index-list.ts';
+import { indexListText } from '../../../../worker/contract/index-list.ts';
 
 test.each<[number[], string]>([
   [[], ''],

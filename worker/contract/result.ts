@@ -2,10 +2,12 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { indexListText } from './index-list.ts';
-import type { Totals } from './totals.ts';
 
 /** The kubelet keeps 4096 bytes of a container's termination message and cuts the rest off. */
 export const MAX_RESULT_BYTES = 4096;
+
+/** Figures about a run, for people: rows, bytes, seconds. */
+export type Summary = Readonly<Record<string, number>>;
 
 export interface Result {
   readonly succeeded: readonly number[];
@@ -13,8 +15,8 @@ export interface Result {
   readonly rejected: readonly number[];
   /** What went wrong, for people; undefined when nothing did. */
   readonly reason: string | undefined;
-  readonly totals: Readonly<Totals>;
-  readonly seconds: number;
+  /** Small: it is never shortened. */
+  readonly summary: Summary;
 }
 
 /**
@@ -47,7 +49,7 @@ function jsonText(result: Result, reason: string | undefined): string {
     succeededIndexes: indexListText(result.succeeded),
     rejectedIndexes: indexListText(result.rejected),
     reason,
-    summary: { ...result.totals, seconds: Math.round(result.seconds * 1000) / 1000 },
+    summary: result.summary,
   });
 }
 

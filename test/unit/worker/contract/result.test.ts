@@ -3,15 +3,20 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { z } from 'zod';
-import { indexListText } from '../../../worker/index-list.ts';
-import { MAX_RESULT_BYTES, type Result, resultText, writeResult } from '../../../worker/result.ts';
-import { namesIn, workspace } from './workspace.ts';
+import { indexListText } from '../../../../worker/contract/index-list.ts';
+import {
+  MAX_RESULT_BYTES,
+  type Result,
+  resultText,
+  writeResult,
+} from '../../../../worker/contract/result.ts';
+import { namesIn, workspace } from '../workspace.ts';
 
 const reading = z.object({ reason: z.string(), succeededIndexes: z.string(), rejectedIndexes: z.string() });
 
 function aResult(more: Partial<Result> = {}): Result {
-  const totals = { rowsIn: 3, rowsOut: 2, bytesIn: 30, bytesOut: 40 };
-  return { succeeded: [0], rejected: [], reason: undefined, totals, seconds: 1.23456, ...more };
+  const summary = { rowsIn: 3, rowsOut: 2, seconds: 1.235 };
+  return { succeeded: [0], rejected: [], reason: undefined, summary, ...more };
 }
 
 describe('The result', () => {
@@ -19,7 +24,7 @@ describe('The result', () => {
     expect(JSON.parse(resultText(aResult()))).toEqual({
       succeededIndexes: '0',
       rejectedIndexes: '',
-      summary: { rowsIn: 3, rowsOut: 2, bytesIn: 30, bytesOut: 40, seconds: 1.235 },
+      summary: { rowsIn: 3, rowsOut: 2, seconds: 1.235 },
     });
     expect(JSON.parse(resultText(aResult({ rejected: [1, 2, 4], reason: 'why' })))).toMatchObject({
       rejectedIndexes: '1-2,4',

@@ -1,0 +1,135 @@
+/** The reference: csv-parse and csv-stringify decide what a row is, what is wrong with it, and how it is written. */
+import { CsvError, Parser } from 'csv-parse';
+import { stringify } from 'csv-stringify/sync';
+import { BadRow, BadRowAt, badRowFromCsvError, missingHeader } from './bad-row.ts';
+import type { Block, Engine, Transformed } from './engine.ts';
+import type { RowTransform } from './processed-value.ts';
+
+/** Longest row in bytes: a quote that is never closed ends here instead of taking the rest of a file into memory. */
+const MAX_ROW_BYTES = 1024 * 1024;
+
+/**
+ * Text stands for bytes, one character each: delimiters and quotes are ASCII, so every encoding that extends ASCII
+ * (UTF-8, Windows-1252 …) passes unchanged, invalid sequences included, and nothing is decoded for nothing. The byte
+ * order mark has to be skipped before, because csv-parse switches to UTF-8 when it finds one itself.
+ */
+const ENCODING = 'latin1';
+
+/**
+ * Rows that become text at once. Few enough that the garbage collector's young generation holds them all, which is
+ * what makes a small heap as fast as a large one; enough that the cost of a call does not count.
+ */
+const ROWS_PER_TEXT = 256;
+
+/** Bytes given to csv-parse at once: more brings nothing and makes each batch of rows more garbage. */
+const SLICE_BYTES = 64 * 1024;
+
+/**
+ * Rows from anywhere in the file, fed in pieces. Not used as a stream: a stream of single rows costs more than all the
+ * rest together. LF ends the lines of the text, quotes stand only where they are needed.
+ */
+export class ReferenceRows extends Parser {
+  /** Rows transformed so far; the header is one of them. */
+  rowCount = 0;
+  /** Bytes of the file up to the end of the last row, its line end included. */
+  endOfRow: number;
+  readonly #transformRow: RowTransform;
+  readonly #firstByte: number;
+  #rows: string[][] = [];
+  #texts: Buffer[] = [];
+  #failure: BadRowAt | undefined;
+
+  /** `firstByte` is where in the file the rows begin. */
+  constructor(transformRow: RowTransform, firstByte: number) {
+    super({
+      encoding: ENCODING,
+      // Given, not discovered: csv-parse would take the first line's ending as the only one.
+      record_delimiter: ['\r\n', '\n'],
+      skip_empty_lines: true,
+      max_record_size: MAX_ROW_BYTES,
+    });
+    this.#transformRow = transformRow;
+    this.#firstByte = firstByte;
+    this.endOfRow = firstByte;
+  }
+
+  /** Takes the next bytes, which may change afterwards. Throws BadRowAt for the first bad row; none after it is transformed. */
+  feed(bytes: Buffer): void {
+    // csv-parse keeps the last few bytes as they are, so it gets a copy.
+    super._transform(Buffer.from(bytes), ENCODING, (error) => this.#check(error));
+  }
+
+  /** Tells that no bytes follow. Throws like `feed`. */
+  finish(): void {
+    super._flush((error) => this.#check(error));
+  }
+
+  /** The text of all rows since the last time. */
+  takeText(): Buffer {
+    this.#writeRows();
+    const text = Buffer.concat(this.#texts);
+    this.#texts = [];
+    return text;
+  }
+
+  /** Called by csv-parse with every row, and with null at the end. */
+  override push(row: unknown): boolean {
+    if (this.#failure === undefined && Array.isArray(row)) this.#take(row);
+    return true;
+  }
+
+  #take(row: string[]): void {
+    try {
+      this.#rows.push(this.#transformRow(row));
+      this.rowCount += 1;
+      this.endOfRow = this.#firstByte + this.info.bytes;
+      if (this.#rows.length === ROWS_PER_TEXT) this.#writeRows();
+    } catch (error) {
+      if (!(error instanceof BadRow)) throw error;
+      this.#failure = new BadRowAt(error, this.endOfRow);
+    }
+  }
+
+  /** A row we refused comes before whatever csv-parse met later in the same piece. */
+  #check(error: Error | null | undefined): void {
+    if (error instanceof CsvError) this.#failure ??= new BadRowAt(badRowFromCsvError(error), this.endOfRow);
+    const failure = this.#failure ?? error;
+    if (failure) throw failure;
+  }
+
+  #writeRows(): void {
+    if (this.#rows.length === 0) return;
+    this.#texts.push(Buffer.from(stringify(this.#rows), ENCODING));
+    this.#rows = [];
+  }
+}
+
+/** The reference for a whole file. */
+export class ReferenceEngine implements Engine {
+  readonly #rows: ReferenceRows;
+
+  /** `firstByte` is where in the file the first block begins (after a byte order mark). */
+  constructor(transformRow: RowTransform, firstByte: number) {
+    this.#rows = new ReferenceRows(transformRow, firstByte);
+  }
+
+  get rowCount(): number {
+    return this.#rows.rowCount - 1;
+  }
+
+  transform({ bytes, from, to, isLast }: Block): Transformed {
+    for (let at = from; at < to; at += SLICE_BYTES) {
+      this.#rows.feed(bytes.subarray(at, Math.min(to, at + SLICE_BYTES)));
+    }
+    if (isLast) {
+      this.#rows.finish();
+      assertHeaderMet(this.rowCount);
+    }
+    return { usedTo: to, output: this.#rows.takeText() };
+  }
+}
+
+/** Throws BadRowAt for a file that ended before its header. */
+export function assertHeaderMet(rowCount: number): void {
+  if (rowCount === -1) throw new BadRowAt(missingHeader(), 0);
+}

@@ -1,0 +1,92 @@
+/**
+ * The engine for messages that ask for more than the plain file: bad rows set aside, other columns, an own transform.
+ * Built on csv-parse and csv-stringify alone. No IO of its own.
+ */
+import { stringify } from 'csv-stringify/sync';
+import { type BadRow, BadRowAt, missingHeader } from './bad-row.ts';
+import { type Place, RowReader } from './row-reader.ts';
+import { bytesOf, type RowsTransform } from './rows-transform.ts';
+import type { Totals } from './totals.ts';
+
+/** As in `engine-reference.ts`: every character stands for one byte. */
+const ENCODING = 'latin1';
+
+const REJECTED_HEADER = ['Line', 'Column', 'Reason', 'Row'];
+
+/** Blocks of the two files. */
+export interface Blocks {
+  readonly output: Buffer;
+  /** Bad rows as CSV: line, column, reason, the row as it stood in the input. Empty unless bad rows are set aside. */
+  readonly rejected: Buffer;
+}
+
+export interface RowEngineOptions {
+  readonly transform: RowsTransform;
+  /** True: bad rows are set aside. False: the first one is thrown as BadRowAt. A bad header is always thrown. */
+  readonly setsAside: boolean;
+  /** Where in the file the bytes begin (after a byte order mark). */
+  readonly firstByte: number;
+  /** Gets the counts of rows. */
+  readonly totals: Totals;
+}
+
+/** `feed` any number of times, then `finish` once. Memory does not grow with the file. */
+export class RowEngine {
+  readonly #options: RowEngineOptions;
+  readonly #reader: RowReader;
+  #header: readonly string[] | undefined;
+  #rows: (readonly string[])[] = [];
+  #rejected: (readonly string[])[] = [];
+
+  constructor(options: RowEngineOptions) {
+    this.#options = options;
+    if (options.setsAside) this.#rejected.push(REJECTED_HEADER);
+    const sink = {
+      row: (fields: string[]) => this.#take(fields),
+      bad: (row: BadRow, place: Place) => this.#refuse(row, place),
+    };
+    this.#reader = new RowReader(sink, options.firstByte);
+  }
+
+  feed(block: Buffer): Blocks {
+    this.#reader.feed(block);
+    return this.#blocks();
+  }
+
+  finish(): Blocks {
+    this.#reader.finish();
+    if (this.#header === undefined) throw new BadRowAt(missingHeader(), 0);
+    return this.#blocks();
+  }
+
+  #take(fields: string[]): void {
+    const rows = this.#options.transform(fields);
+    for (const row of rows) this.#rows.push(row);
+    if (this.#header === undefined) {
+      this.#header = fields;
+      return;
+    }
+    this.#options.totals.rowsIn += 1;
+    this.#options.totals.rowsOut += rows.length;
+  }
+
+  #refuse(row: BadRow, place: Place): void {
+    const bad = new BadRowAt(row, place.offset, this.#header);
+    if (!this.#options.setsAside || this.#header === undefined) throw bad;
+    this.#options.totals.rowsIn += 1;
+    this.#options.totals.rowsRejected += 1;
+    const column = bad.columnName ?? (row.column === undefined ? '' : String(row.column));
+    this.#rejected.push([String(place.line), column, bytesOf(row.message), place.text.toString(ENCODING)]);
+  }
+
+  #blocks(): Blocks {
+    const blocks = { output: blockOf(this.#rows), rejected: blockOf(this.#rejected) };
+    this.#rows = [];
+    this.#rejected = [];
+    return blocks;
+  }
+}
+
+function blockOf(rows: readonly (readonly string[])[]): Buffer {
+  return rows.length === 0 ? Buffer.alloc(0) : Buffer.from(stringify([...rows]), ENCODING);
+}
