@@ -2,18 +2,9 @@
 import { CsvError, Parser } from 'csv-parse';
 import { stringify } from 'csv-stringify/sync';
 import { BadRow, BadRowAt, badRowFromCsvError, missingHeader } from './bad-row.ts';
+import { CSV_DIALECT, ENCODING } from './csv-dialect.ts';
 import type { Block, Engine, Transformed } from './engine.ts';
 import type { RowTransform } from './processed-value.ts';
-
-/** Longest row in bytes: a quote that is never closed ends here instead of taking the rest of a file into memory. */
-const MAX_ROW_BYTES = 1024 * 1024;
-
-/**
- * Text stands for bytes, one character each: delimiters and quotes are ASCII, so every encoding that extends ASCII
- * (UTF-8, Windows-1252 …) passes unchanged, invalid sequences included, and nothing is decoded for nothing. The byte
- * order mark has to be skipped before, because csv-parse switches to UTF-8 when it finds one itself.
- */
-const ENCODING = 'latin1';
 
 /**
  * Rows that become text at once. Few enough that the garbage collector's young generation holds them all, which is
@@ -41,13 +32,7 @@ export class ReferenceRows extends Parser {
 
   /** `firstByte` is where in the file the rows begin. */
   constructor(transformRow: RowTransform, firstByte: number) {
-    super({
-      encoding: ENCODING,
-      // Given, not discovered: csv-parse would take the first line's ending as the only one.
-      record_delimiter: ['\r\n', '\n'],
-      skip_empty_lines: true,
-      max_record_size: MAX_ROW_BYTES,
-    });
+    super(CSV_DIALECT);
     this.#transformRow = transformRow;
     this.#firstByte = firstByte;
     this.endOfRow = firstByte;

@@ -4,12 +4,10 @@
  */
 import { stringify } from 'csv-stringify/sync';
 import { type BadRow, BadRowAt, missingHeader } from './bad-row.ts';
+import { ENCODING } from './csv-dialect.ts';
 import { type Place, RowReader } from './row-reader.ts';
 import { bytesOf, type RowsTransform } from './rows-transform.ts';
 import type { Totals } from './totals.ts';
-
-/** As in `engine-reference.ts`: every character stands for one byte. */
-const ENCODING = 'latin1';
 
 const REJECTED_HEADER = ['Line', 'Column', 'Reason', 'Row'];
 

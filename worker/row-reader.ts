@@ -4,9 +4,7 @@
  */
 import { CsvError, Parser } from 'csv-parse';
 import { BadRow, badRowFromCsvError } from './bad-row.ts';
-
-/** As in `engine-reference.ts`: longest row in bytes. */
-const MAX_ROW_BYTES = 1024 * 1024;
+import { CSV_DIALECT, ENCODING, MAX_ROW_BYTES } from './csv-dialect.ts';
 
 const LF = 10;
 const CR = 13;
@@ -140,10 +138,7 @@ class RowParser extends Parser {
 
   constructor(take: (fields: string[], bytes: number) => void) {
     super({
-      encoding: 'latin1',
-      record_delimiter: ['\r\n', '\n'],
-      skip_empty_lines: true,
-      max_record_size: MAX_ROW_BYTES,
+      ...CSV_DIALECT,
       // Rows of another length are the transform's to judge: it knows the header.
       relax_column_count: true,
     });
@@ -158,7 +153,7 @@ class RowParser extends Parser {
   /** What is wrong with the row at which it stopped. */
   feed(bytes: Buffer): BadRow | undefined {
     let failure: unknown;
-    super._transform(bytes, 'latin1', (error) => {
+    super._transform(bytes, ENCODING, (error) => {
       failure = error;
     });
     return problemOf(failure);
