@@ -28,8 +28,6 @@ export interface ReceiveOptions {
 }
 
 export interface MessageQueue {
-  /** Refuses (`HostNotAllowed`) hosts that are neither AWS's nor allowed by the installer, without contacting them. */
-  assertAllowed(url: string): void;
   /** One long poll. Never aborted from outside: an aborted poll may swallow messages until their timeout. */
   receive(queue: QueueRef, options: ReceiveOptions): Promise<readonly Message[]>;
   /** Sets the time until each message is visible again, counted from now. Any number of entries. */

@@ -1,4 +1,4 @@
-import { OperatorError } from '../errors.ts';
+import { hasCode } from '../errors.ts';
 import type { KubeObject, Resource } from '../ports.ts';
 import type { RestClient } from './rest-client.ts';
 
@@ -38,7 +38,7 @@ export async function listAll(
     }
     return { items, resourceVersion };
   } catch (error) {
-    if (error instanceof OperatorError && error.code === 'Gone') return await client.list(resource, query);
+    if (hasCode(error, 'Gone')) return await client.list(resource, query);
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { messageOf, OperatorError } from '../errors.ts';
+import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import type { Clock, KubeObject, Log, Random, Resource } from '../ports.ts';
 import { listAll } from './list-all.ts';
 import { orAbort } from './or-abort.ts';
@@ -234,7 +234,7 @@ export class Reflector {
 
   #watchFailed(error: unknown): void {
     this.#watchFailures += 1;
-    const isGone = error instanceof OperatorError && error.code === 'Gone';
+    const isGone = hasCode(error, 'Gone');
     if (isGone || this.#watchFailures >= FAILURES_BEFORE_LIST) this.#resourceVersion = undefined;
     this.#failed(
       error,

@@ -1,5 +1,5 @@
 import { FIELD_MANAGER } from '../api/names.ts';
-import { OperatorError } from '../errors.ts';
+import { hasCode } from '../errors.ts';
 import type { KubeObject, Resource } from '../ports.ts';
 import { type Attempt, errorOfNetwork, errorOfResponse } from './kube-error.ts';
 import { type ObjectPage, parseJson, parseList, parseObject } from './payload.ts';
@@ -107,7 +107,7 @@ export class RestClient {
       const text = await this.#call({ attempt, method: 'GET', path: pathOf(resource, namespace, name) });
       return parseObject(attempt, parseJson(attempt, text));
     } catch (error) {
-      if (error instanceof OperatorError && error.code === 'NotFound') return undefined;
+      if (hasCode(error, 'NotFound')) return undefined;
       throw error;
     }
   }
@@ -183,7 +183,7 @@ export class RestClient {
         timeoutMs: options.timeoutMs,
       });
     } catch (error) {
-      if (!(error instanceof OperatorError && error.code === 'NotFound')) throw error;
+      if (!hasCode(error, 'NotFound')) throw error;
     }
   }
 

@@ -3,8 +3,8 @@ import type { KubeObject, Random } from '../ports.ts';
 import { Heartbeat } from './heartbeat.ts';
 import type { World } from './interpreter.ts';
 import { QueueSession } from './queue-session.ts';
-import { claimsOf, reconcile, type TurnResult } from './reconciler.ts';
-import { WorkQueue } from './work-queue.ts';
+import { claimsOf, reconcile } from './reconciler.ts';
+import { type TurnResult, WorkQueue } from './work-queue.ts';
 
 /** How many BatchQueues may have a turn at once. */
 const CONCURRENCY = 32;
@@ -63,11 +63,6 @@ export class Controller {
     if (key !== undefined) this.#queue.add(key);
   };
 
-  /** Turns in line; for health. */
-  depth(): number {
-    return this.#queue.depth();
-  }
-
   /**
    * Stops intake and waits for the polls under way, which end by themselves within some twenty seconds. What they bring
    * still becomes Jobs. Then stops everything; running Jobs keep their messages for as long as their leases last, which
@@ -117,8 +112,8 @@ export class Controller {
   /** A BatchQueue that is gone and owes nothing leaves nothing behind: no loop, no timer, no lease. */
   #dropIfGone(key: string, namespace: string, name: string): void {
     const session = this.#sessions.get(key);
-    const owes = claimsOf(namespace, name, this.#world).some((claim) => !claim.settled);
-    if (!session || owes || this.#world.caches.batchQueues.get(namespace, name)) return;
+    if (!session || this.#world.caches.batchQueues.get(namespace, name)) return;
+    if (claimsOf(namespace, name, this.#world).some((claim) => !claim.settled)) return;
     if (session.intake.isBusy()) {
       // A poll under way may still bring messages, which the next turn gives back. The session is not closed: a
       // BatchQueue of the same name may be made before that poll has ended.

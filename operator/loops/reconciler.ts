@@ -13,16 +13,12 @@ import { applyAction } from './apply.ts';
 import type { Subject, World } from './interpreter.ts';
 import type { QueueSession } from './queue-session.ts';
 import { podsOf } from './settling.ts';
+import type { TurnResult } from './work-queue.ts';
 
 /** Shortest time between two status writes of one BatchQueue, in milliseconds: counts move fast, people read slowly. */
 const STATUS_PERIOD_MS = 500;
 /** How many actions of one plan are under way at once. */
 const PARALLEL_ACTIONS = 16;
-
-/** What the work queue does with the key next. */
-export interface TurnResult {
-  readonly requeueAfterMs?: number;
-}
 
 /**
  * One turn for one BatchQueue: observe → plan → apply → one status write. Level-triggered: it looks at the world as it
@@ -80,8 +76,6 @@ function observe(namespace: string, name: string, { object, session, world, pods
     .flatMap((revision) => revisionFrom(revision) ?? []);
   return {
     nowMs: world.clock.now(),
-    namespace,
-    name,
     queue,
     problems: parsed?.ok === false ? parsed.problems.map(({ path, message }) => `${path}: ${message}`) : [],
     claims: claimsOf(namespace, name, world),

@@ -158,8 +158,6 @@ export type RevisionTemplate = Pick<
 /** Everything one decision may look at. */
 export interface Snapshot {
   readonly nowMs: number;
-  readonly namespace: string;
-  readonly name: string;
   /** Undefined when the BatchQueue is gone or not yet seen; its Jobs are settled all the same. */
   readonly queue: BatchQueue | undefined;
   /** Problems of a BatchQueue that the schema let through; it starts nothing new. */

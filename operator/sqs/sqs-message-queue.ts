@@ -26,10 +26,6 @@ export class SqsMessageQueue implements MessageQueue {
     this.#clock = clock;
   }
 
-  assertAllowed(url: string): void {
-    this.#clients.clientFor(url, 'poll');
-  }
-
   async receive(queue: QueueRef, options: ReceiveOptions): Promise<readonly Message[]> {
     const command = new ReceiveMessageCommand({
       QueueUrl: queue.url,

@@ -206,8 +206,6 @@ export function aSnapshot(parts: Partial<Snapshot> = {}): Snapshot {
   const queue = 'queue' in parts ? parts.queue : aQueue();
   return {
     nowMs: NOW_MS,
-    namespace: 'shop',
-    name: 'orders',
     queue,
     problems: [],
     claims: [],

@@ -280,7 +280,6 @@ class Operator {
     const call = <T>(what: string, carryOut: () => T | Promise<T>) =>
       this.#call(what, carryOut, () => sqsFailure('QueueUnreachable', 'retry'));
     return {
-      assertAllowed: () => {},
       receive: (_, options) => call('receive', () => sqs.receive(options)),
       changeVisibility: (_, entries, seconds) =>
         call('release', () => sqs.changeVisibility(entries, seconds)),

@@ -29,8 +29,6 @@ export class StubQueue implements MessageQueue {
   settleAnswer: (ids: readonly string[]) => Promise<readonly EntryResult[]> = (ids) =>
     Promise.resolve(done(ids));
 
-  assertAllowed(): void {}
-
   receive(queue: QueueRef, options: ReceiveOptions): Promise<readonly Message[]> {
     return waiting(this.receives, { queue, ...options });
   }
