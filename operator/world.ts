@@ -4,7 +4,7 @@
  */
 
 import type { OperatorError } from './errors.ts';
-import type { Message, QueueAttributes, QueueRef } from './plan/types.ts';
+import type { Message, MessageAttribute, QueueAttributes, QueueRef } from './plan/types.ts';
 import type { KubeObject, Resource } from './ports.ts';
 
 /** One entry of a batch call. `error.verdict` `lost` means that the lease had ended. */
@@ -27,6 +27,17 @@ export interface ReceiveOptions {
   readonly waitSeconds: number;
 }
 
+/** A rejected message on its way to the dead-letter queue. */
+export interface DeadLetterCopy {
+  readonly id: string;
+  readonly body: string;
+  readonly messageAttributes: Readonly<Record<string, MessageAttribute>>;
+  /** On FIFO queues. */
+  readonly groupId: string | undefined;
+  /** Why it was rejected, in the worker's words. */
+  readonly reason: string;
+}
+
 export interface MessageQueue {
   /** One long poll. Never aborted from outside: an aborted poll may swallow messages until their timeout. */
   receive(queue: QueueRef, options: ReceiveOptions): Promise<readonly Message[]>;
@@ -38,7 +49,14 @@ export interface MessageQueue {
   ): Promise<readonly EntryResult[]>;
   /** The heartbeat's `changeVisibility`, over connections of its own, so that nothing else can delay it. */
   renew(queue: QueueRef, entries: readonly ReceiptEntry[], seconds: number): Promise<readonly EntryResult[]>;
+  /** On a FIFO queue a delete after the visibility timeout is refused (`lost`); a standard queue answers success. */
   delete(queue: QueueRef, entries: readonly ReceiptEntry[]): Promise<readonly EntryResult[]>;
+  /** Stores copies in the dead-letter queue of `queue`; an entry without error is stored. Sent twice, there may be two. */
+  sendToDeadLetter(
+    queue: QueueRef,
+    deadLetterArn: string,
+    copies: readonly DeadLetterCopy[],
+  ): Promise<readonly EntryResult[]>;
   /** Attributes of the queue at this URL. */
   describe(url: string): Promise<QueueAttributes>;
   /** Messages in the dead-letter queue that belongs to the queue at `url`; undefined when it may not be read. */
@@ -117,5 +135,6 @@ export interface Events {
 
 export const JOBS: Resource = { group: 'batch', version: 'v1', plural: 'jobs' };
 export const PODS: Resource = { group: '', version: 'v1', plural: 'pods' };
+export const SECRETS: Resource = { group: '', version: 'v1', plural: 'secrets' };
 export const REVISIONS: Resource = { group: 'apps', version: 'v1', plural: 'controllerrevisions' };
 export const BATCH_QUEUES: Resource = { group: 'batchqueue.io', version: 'v1alpha1', plural: 'batchqueues' };

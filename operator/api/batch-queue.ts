@@ -19,7 +19,7 @@ const queueSchema = z.object({
     .string()
     .max(MAX_URL_LENGTH)
     .describe(
-      'URL of a standard SQS queue, for example https://sqs.us-east-1.amazonaws.com/123456789012/orders.',
+      'URL of an SQS queue, for example https://sqs.us-east-1.amazonaws.com/123456789012/orders. FIFO queues end in .fifo.',
     ),
   visibilityTimeoutSeconds: z
     .int()
@@ -32,9 +32,17 @@ const queueSchema = z.object({
   batchSize: z
     .int()
     .min(1)
-    .max(1)
+    .max(100)
     .default(1)
-    .describe('Messages per Job. This version runs one message per Job.'),
+    .describe('Messages per Job, at most. On a FIFO queue at most 10, all of one message group.'),
+  batchWindowSeconds: z
+    .int()
+    .min(0)
+    .max(300)
+    .default(0)
+    .describe(
+      'How long a message may wait for others to fill its batch. 0: only for what is coming in anyway.',
+    ),
 });
 
 const storageSchema = z.object({
@@ -60,6 +68,15 @@ const retrySchema = z.object({
     .max(MAX_VISIBILITY_SECONDS)
     .default(3600)
     .describe('Longest delay between attempts.'),
+});
+
+const deadLetterSchema = z.object({
+  sendRejected: z
+    .boolean()
+    .default(false)
+    .describe(
+      'True copies rejected messages to the dead-letter queue at once, and deletes them when the copy is confirmed; needs sqs:SendMessage there. False leaves them to the redrive policy of the queue.',
+    ),
 });
 
 const historyLimit = z.int().min(0).max(100);
@@ -90,6 +107,9 @@ export const batchQueueSpecSchema = z.object({
     // Complete, because the API server checks a default against the rules before it fills in the defaults inside it.
     .default(retrySchema.parse({}))
     .describe('How failed messages are given back to the queue.'),
+  deadLetter: deadLetterSchema
+    .default(deadLetterSchema.parse({}))
+    .describe('What happens to messages that their worker rejects (exit code 65, or `rejectedIndexes`).'),
   jobTemplate: jobTemplateSchema.describe(
     'A batch/v1 JobTemplateSpec, as in a CronJob. Retries, completions and deletion belong to the BatchQueue and are refused here.',
   ),

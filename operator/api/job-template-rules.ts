@@ -20,7 +20,7 @@ const OWNED_JOB_FIELDS: Readonly<Record<string, string>> = {
   backoffLimit: RETRIES,
   backoffLimitPerIndex: RETRIES,
   maxFailedIndexes: RETRIES,
-  completions: 'a Job holds one message and completes once',
+  completions: 'BatchQueue sets it for Indexed Jobs, one completion for each message',
   successPolicy: 'a Job succeeds when its worker exits with code 0',
   podFailurePolicy: 'BatchQueue sets the one that reads the exit codes of the worker',
   podReplacementPolicy: 'BatchQueue replaces pods itself, by a new Job',
@@ -40,18 +40,35 @@ const JOB_RULES: readonly Rule[] = [
   ...Object.entries(OWNED_JOB_FIELDS).map(([field, owner]) =>
     mustNotBeSet(JOB, field, `\`jobTemplate.spec.${field}\` must not be set: ${owner}`),
   ),
-  mustBeIfSet(
-    JOB,
-    'parallelism',
-    1,
-    '`jobTemplate.spec.parallelism` must be 1 or unset: a Job holds one message, see `maxConcurrentJobs`',
-  ),
-  mustBeIfSet(
-    JOB,
-    'completionMode',
-    'NonIndexed',
-    '`jobTemplate.spec.completionMode` must be NonIndexed or unset: this version runs one message per Job',
-  ),
+  {
+    at: JOB,
+    field: 'parallelism',
+    cel: "!has(self.parallelism) || self.parallelism == 1 || (has(self.completionMode) && self.completionMode == 'Indexed')",
+    message:
+      '`jobTemplate.spec.parallelism` must be 1 or unset, unless `completionMode` is Indexed: see `maxConcurrentJobs`',
+    holds: (job) => {
+      const parallelism = fieldOf(job, 'parallelism');
+      return parallelism === undefined || parallelism === 1 || fieldOf(job, 'completionMode') === 'Indexed';
+    },
+  },
+  {
+    at: JOB,
+    field: 'parallelism',
+    cel: '!has(self.parallelism) || self.parallelism >= 1',
+    message: '`jobTemplate.spec.parallelism` must be at least 1: see `suspend` of the BatchQueue',
+    holds: (job) => {
+      const parallelism = fieldOf(job, 'parallelism');
+      return typeof parallelism !== 'number' || parallelism >= 1;
+    },
+  },
+  {
+    at: JOB,
+    field: 'completionMode',
+    cel: "!has(self.completionMode) || self.completionMode in ['NonIndexed', 'Indexed']",
+    message: '`jobTemplate.spec.completionMode` must be NonIndexed, Indexed or unset',
+    holds: (job) =>
+      [undefined, 'NonIndexed', 'Indexed'].some((mode) => mode === fieldOf(job, 'completionMode')),
+  },
 ];
 
 const POD_RULES: readonly Rule[] = [

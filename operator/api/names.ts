@@ -12,11 +12,15 @@ export const LABEL_QUEUE = `${API_GROUP}/queue`;
 export const LABEL_REVISION = `${API_GROUP}/revision`;
 export const LABEL_ATTEMPT = `${API_GROUP}/attempt`;
 export const LABEL_MESSAGE_ID = `${API_GROUP}/message-id`;
+/** On Jobs that hold several messages: their name is a lock for one of them only, so they are listed before a redelivery joins another. */
+export const LABEL_BATCH = `${API_GROUP}/batch`;
 
 /** The ledger of a Job: which messages it holds and how to settle them after any restart (JSON). */
 export const ANNOTATION_LEDGER = `${API_GROUP}/ledger`;
 /** What the worker reported, written together with the end of the settlement (JSON). */
 export const ANNOTATION_RESULT = `${API_GROUP}/result`;
+/** On a Job that we ended because none of its pods could ever start: its end is not the message's fault. */
+export const ANNOTATION_NEVER_STARTED = `${API_GROUP}/never-started`;
 /** The image the container of the contract runs, for people and for `kubectl get -o`. */
 export const ANNOTATION_IMAGE = `${API_GROUP}/image`;
 /** On the pod template: the messages file, projected by a downward API volume. */
@@ -34,3 +38,5 @@ export const VOLUME_STORAGE = 'batchqueue-storage';
 /** Directory of the messages file in every container; the file itself is `messages.json`. */
 export const MESSAGES_DIRECTORY = '/var/run/batchqueue';
 export const MESSAGES_FILE = 'messages.json';
+/** Beside it: the raw body of a message that is too large for it. */
+export const BODY_FILE = 'body';

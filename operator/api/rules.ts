@@ -13,6 +13,9 @@ import { mustMatch, mustNotMatch, type Rule } from './rule.ts';
 /** The Job's name is the queue's name, a hyphen and 16 characters of a hash, and `-r2` and so on: 63 in all. */
 const MAX_NAME_LENGTH = 52;
 
+/** As many as one receive of a FIFO queue can bring, which is what Lambda allows too. */
+const MAX_FIFO_BATCH = 10;
+
 const DNS_LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const DNS_SUBDOMAIN = `^${DNS_LABEL}([.]${DNS_LABEL})*$`;
 const DOT_SEGMENT = '(^|/)[.][.]?(/|$)';
@@ -32,16 +35,28 @@ const QUEUE_RULES: readonly Rule[] = [
     QUEUE_URL_PATTERN,
     '`queue.url` must be http(s)://host[:port]/<12-digit account>/<queue name>, for example https://sqs.us-east-1.amazonaws.com/123456789012/orders',
   ),
-  mustNotMatch(
-    'spec.queue.url',
-    '[.]fifo$',
-    '`queue.url` must name a standard queue: this version does not support FIFO queues (`.fifo`)',
-  ),
   {
-    at: 'spec.queue.batchSize',
-    cel: 'self == 1',
-    message: '`queue.batchSize` must be 1: this version runs one message per Job',
-    holds: (size) => typeof size !== 'number' || size === 1,
+    at: 'spec.queue',
+    field: 'batchSize',
+    cel: `!self.url.endsWith('.fifo') || self.batchSize <= ${MAX_FIFO_BATCH}`,
+    message: `\`queue.batchSize\` must be at most ${MAX_FIFO_BATCH} on a FIFO queue (\`.fifo\`)`,
+    holds: (queue) => {
+      const size = fieldOf(queue, 'batchSize');
+      return !isFifoUrl(fieldOf(queue, 'url')) || typeof size !== 'number' || size <= MAX_FIFO_BATCH;
+    },
+  },
+  {
+    at: 'spec',
+    field: 'jobTemplate.spec.completionMode',
+    cel:
+      "!self.queue.url.endsWith('.fifo') || !has(self.jobTemplate.spec.completionMode) || " +
+      "self.jobTemplate.spec.completionMode != 'Indexed'",
+    message:
+      '`jobTemplate.spec.completionMode` must not be Indexed on a FIFO queue (`.fifo`): its messages run in order',
+    holds: (spec) => {
+      const mode = ['jobTemplate', 'spec', 'completionMode'].reduce(fieldOf, spec);
+      return !isFifoUrl(fieldOf(fieldOf(spec, 'queue'), 'url')) || mode !== 'Indexed';
+    },
   },
 ];
 
@@ -106,6 +121,10 @@ const SPEC_RULES: readonly Rule[] = [
 
 function nameOf(root: unknown): unknown {
   return isJsonObject(root) ? fieldOf(root['metadata'], 'name') : undefined;
+}
+
+function isFifoUrl(url: unknown): boolean {
+  return typeof url === 'string' && url.endsWith('.fifo');
 }
 
 /** Every rule, in the order in which problems are reported. */

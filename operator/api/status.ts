@@ -67,13 +67,26 @@ const lastFailureSchema = z.object({
 
 const runSchema = z.object({
   job: objectName,
-  messageId: messageId.optional(),
+  messageId: messageId.optional().describe('Of the first message, where the Job held several.'),
+  messageCount: count.optional(),
   attempt: count.optional(),
+  run: count.optional().describe('Above 1 after infrastructure faults within the attempt.'),
   revision: count.optional(),
   outcome: word.optional(),
   startTime: instant.optional(),
   completionTime: instant.optional(),
   reason: word.optional(),
+  message: word.optional().describe("The worker's own words, shortened."),
+});
+
+/** How many blocked message groups `blockedGroups` names. */
+export const MAX_BLOCKED_GROUPS = 10;
+
+const blockedGroupSchema = z.object({
+  group: z.string().max(128).describe('The MessageGroupId.'),
+  messageId: messageId.optional().describe('The message that the others wait for.'),
+  attempt: count.optional().describe('How often it has failed.'),
+  since: instant.optional(),
 });
 
 export const batchQueueStatusSchema = z.object({
@@ -94,6 +107,11 @@ export const batchQueueStatusSchema = z.object({
     .describe('The revision of the template that new Jobs run.'),
   lastSuccessTime: instant.optional().describe('When a Job last succeeded.'),
   lastFailure: lastFailureSchema.optional().describe('The newest failure.'),
+  blockedGroups: z
+    .array(blockedGroupSchema)
+    .max(MAX_BLOCKED_GROUPS)
+    .optional()
+    .describe('FIFO queues: groups whose first message failed and is tried again before the others may run.'),
   recentRuns: z
     .array(runSchema)
     .max(MAX_RECENT_RUNS)
@@ -107,5 +125,7 @@ export type Condition = z.output<typeof conditionSchema>;
 export type BatchQueueStatus = z.output<typeof batchQueueStatusSchema>;
 /** One entry of `status.recentRuns`. */
 export type RecentRun = z.output<typeof runSchema>;
+/** One entry of `status.blockedGroups`. */
+export type BlockedGroup = z.output<typeof blockedGroupSchema>;
 /** `status.lastFailure`. */
 export type LastFailure = z.output<typeof lastFailureSchema>;

@@ -1,6 +1,8 @@
 import type { Action } from '../plan/types.ts';
-import { adopt, claim, discard, release } from './claiming.ts';
+import { adopt, claim, listJobs, rerun } from './claiming.ts';
+import { discard, release } from './giving-back.ts';
 import type { Subject, World } from './interpreter.ts';
+import { sweepPayloads } from './payload-secrets.ts';
 import { checkTemplate, createRevision, deleteRevision, renumberRevision } from './revising.ts';
 import { deleteJob, settle, stopPods } from './settling.ts';
 
@@ -20,6 +22,12 @@ export async function applyAction(action: Action, subject: Subject, world: World
       return checkTemplate(action, subject, world);
     case 'claim':
       return claim(action, subject, world);
+    case 'rerun':
+      return rerun(action, subject, world);
+    case 'listJobs':
+      return listJobs(subject, world);
+    case 'sweepPayloads':
+      return sweepPayloads(subject, world);
     case 'adopt':
       return adopt(action, subject, world);
     case 'discard':

@@ -1,87 +1,119 @@
-import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT, LABEL_QUEUE } from '../api/names.ts';
+import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT, LABEL_BATCH, LABEL_QUEUE } from '../api/names.ts';
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import { CREATE_TIMEOUT_MS, outlivesCreate } from '../plan/lease.ts';
 import { formatLedger, parseLedger } from '../plan/ledger.ts';
-import type { Action, InboxMessage } from '../plan/types.ts';
+import type { Action, ClaimAction, InboxMessage, RerunAction } from '../plan/types.ts';
 import type { KubeObject } from '../ports.ts';
 import { JOBS } from '../world.ts';
-import { assertSettled, type Subject, tell, type World } from './interpreter.ts';
+import { type Subject, tell, type World } from './interpreter.ts';
+import { keepPayload, makePayload, ownPayload } from './payload-secrets.ts';
 
-type Claim = Extract<Action, { kind: 'claim' }>;
 type Adopt = Extract<Action, { kind: 'adopt' }>;
 
 /**
- * Creates the Job that holds a message. Sent only while the lease outlives the request. Crash before the answer: the
- * message is delivered again, meets the Job under the same name, and is adopted.
+ * Creates the Job that holds the messages. Sent only while the lease of each outlives the request. Crash before the
+ * answer: they are delivered again, meet the Job (under the same name, or in a list), and are adopted.
  */
-export async function claim({ message, job }: Claim, subject: Subject, world: World): Promise<void> {
+export async function claim(action: ClaimAction, subject: Subject, world: World): Promise<void> {
+  const { messages, job } = action;
   const { session } = subject;
-  if (!outlivesCreate(world.heartbeat.trustedUntil(message.queue, message.id), world.clock.now())) {
-    throw new OperatorError({
-      code: 'LeaseTooShort',
-      verdict: 'retry',
-      message: `lease of ${message.id} is about to end`,
-    });
-  }
+  const { name } = job.metadata;
+  assertLeases(messages, world);
   try {
-    const isNew = await createOrMeet(job, message, world);
-    session.noteCreation(message.id, undefined);
+    await makePayload(action, world);
+    assertLeases(messages, world);
+    const { object, isNew } = await createOrMeet(job, world, () => session.noteUnconfirmed(action));
+    session.noteConfirmed(name);
+    session.noteCreation(messages, undefined);
+    if (action.secrets.length > 0) await ownPayload(action.secrets, object, world);
     if (!isNew) return;
   } catch (error) {
-    session.noteCreation(message.id, messageOf(error));
+    session.noteCreation(messages, messageOf(error));
+    if (hasCode(error, 'NameTaken')) session.noteConfirmed(name);
+    if (action.secrets.length > 0) session.sweepLater();
     throw error;
   }
-  session.intake.claimed(message);
-  world.log.info({ queue: subject.name, job: job.metadata.name, messageId: message.id }, 'job created');
+  session.intake.claimed(messages);
+  const ids = idsOf(messages);
+  world.log.info({ queue: subject.name, job: name, messageIds: messages.map(({ id }) => id) }, 'job created');
+  tell(subject, world, { reason: 'JobCreated', note: `Created Job ${name} for ${ids}.` });
+}
+
+/**
+ * Creates the next run of an attempt; the run before has ended and still holds the messages. Crash before or after: the
+ * name is the lock, and whichever of the two Jobs is newest counts.
+ */
+export async function rerun(action: RerunAction, subject: Subject, world: World): Promise<void> {
+  const { job, claim: ended, redelivered } = action;
+  const { name } = job.metadata;
+  await keepPayload(ended.job, subject, world);
+  const { object } = await createOrMeet(job, world, () => undefined);
+  await keepPayload(ended.job, subject, world, object);
+  for (const message of redelivered) subject.session.intake.remove(message);
+  world.log.info({ queue: subject.name, job: name, before: ended.job.metadata.name }, 'job created again');
   tell(subject, world, {
-    reason: 'JobCreated',
-    note: `Created Job ${job.metadata.name} for message ${message.id}.`,
+    reason: 'JobRerun',
+    note: `Created Job ${name}: ${ended.job.metadata.name} ended without its worker's doing, which costs no attempt.`,
   });
 }
 
-/** True when the Job was created, false when it was there already; in both cases it is in the cache then. */
-async function createOrMeet(job: KubeObject, message: InboxMessage, world: World): Promise<boolean> {
+function assertLeases(messages: readonly InboxMessage[], { heartbeat, clock }: World): void {
+  for (const { queue, id } of messages) {
+    if (outlivesCreate(heartbeat.trustedUntil(queue, id), clock.now())) continue;
+    throw new OperatorError({
+      code: 'LeaseTooShort',
+      verdict: 'retry',
+      message: `lease of ${id} is about to end`,
+    });
+  }
+}
+
+interface Met {
+  readonly object: KubeObject;
+  readonly isNew: boolean;
+}
+
+/** The Job, created or met; in both cases it is in the cache then. `onUnknown`: nobody knows whether it will be there. */
+async function createOrMeet(job: KubeObject, world: World, onUnknown: () => void): Promise<Met> {
   try {
-    const created = await world.kube.create(JOBS, job.metadata.namespace ?? '', job, {
+    const object = await world.kube.create(JOBS, job.metadata.namespace ?? '', job, {
       timeoutMs: CREATE_TIMEOUT_MS,
     });
-    world.caches.jobs.put(created);
-    return true;
+    world.caches.jobs.put(object);
+    return { object, isNew: true };
   } catch (error) {
-    if (await meetExisting(error, job, message, world)) return false;
+    const isUnknown = error instanceof OperatorError && error.outcomeUnknown;
+    if (isUnknown) onUnknown();
+    if (!isUnknown && !hasCode(error, 'AlreadyExists')) throw error;
+    const object = await meetExisting(job, world);
+    if (object) return { object, isNew: false };
     throw error;
   }
 }
 
 /**
  * The Job's name is the lock: if it is taken, or if nobody knows whether the create was carried out, the Job that
- * stands there is read and compared. True when it is this message's: it is in the cache then, and the next plan
- * adopts it. A name taken by anything else is reported and left alone.
+ * stands there is read and compared. Returned when it holds the same attempt: it is in the cache then, and the next
+ * plan adopts it. A name taken by anything else is reported and left alone.
  */
-async function meetExisting(
-  error: unknown,
-  job: KubeObject,
-  message: InboxMessage,
-  world: World,
-): Promise<boolean> {
-  const unknown = error instanceof OperatorError && error.outcomeUnknown;
-  if (!unknown && !hasCode(error, 'AlreadyExists')) return false;
+async function meetExisting(job: KubeObject, world: World): Promise<KubeObject | undefined> {
   const { namespace = '', name } = job.metadata;
   const existing = await world.kube.get(JOBS, namespace, name);
-  if (!existing) return false;
-  if (!holdsSameAttempt(existing, job, message.id)) {
+  if (!existing) return undefined;
+  if (!holdsSameAttempt(existing, job)) {
     throw new OperatorError({
       code: 'NameTaken',
       verdict: 'terminal',
-      message: `Job ${name} exists and does not hold message ${message.id}; delete or rename it`,
+      message: `Job ${name} exists and does not hold the same messages; delete or rename it`,
     });
   }
   // Refused: it is being deleted, or somebody took our label from it, so that the cache does not see it.
-  if (!world.caches.jobs.put(existing) && !world.caches.jobs.get(namespace, name)) return false;
-  return true;
+  if (!world.caches.jobs.put(existing) && !world.caches.jobs.get(namespace, name)) return undefined;
+  return existing;
 }
 
-function holdsSameAttempt(existing: KubeObject, wanted: KubeObject, messageId: string): boolean {
+/** It may hold other messages besides the first: those of this batch that are not in it find another Job. */
+function holdsSameAttempt(existing: KubeObject, wanted: KubeObject): boolean {
   const theirs = parseLedger(existing);
   const ours = parseLedger(wanted);
   return (
@@ -90,72 +122,54 @@ function holdsSameAttempt(existing: KubeObject, wanted: KubeObject, messageId: s
     existing.metadata.labels?.[LABEL_QUEUE] === wanted.metadata.labels?.[LABEL_QUEUE] &&
     theirs.queue.arn === ours?.queue.arn &&
     theirs.attempt === ours.attempt &&
-    theirs.messages.some(({ id }) => id === messageId)
+    theirs.run === ours.run &&
+    theirs.messages[0]?.id === ours.messages[0]?.id
   );
 }
 
 /**
- * Stores the newest receipt handle on the Job that already runs the message. Only on the Job as it was observed: if it
- * has moved on, the next plan decides anew. Crash before: the message is delivered again and adopted then.
+ * Stores the newest receipt handles on the Job that already runs the messages. Only on the Job as it was observed: if it
+ * has moved on, the next plan decides anew. Crash before: they are delivered again and adopted then.
  */
-export async function adopt(
-  { claim: { job }, ledger, message }: Adopt,
-  subject: Subject,
-  world: World,
-): Promise<void> {
-  const { name, namespace = '', resourceVersion, finalizers = [] } = job.metadata;
-  const patched = await world.kube.patch(
-    JOBS,
-    namespace,
-    name,
-    {
-      metadata: {
-        resourceVersion,
-        annotations: { [ANNOTATION_LEDGER]: formatLedger(ledger) },
-        finalizers: [...new Set([...finalizers, FINALIZER_SETTLEMENT])],
-      },
+export async function adopt(action: Adopt, subject: Subject, world: World): Promise<void> {
+  const { claim: holder, ledger, messages } = action;
+  const { name, namespace = '', resourceVersion, finalizers = [] } = holder.job.metadata;
+  const body = {
+    metadata: {
+      resourceVersion,
+      annotations: { [ANNOTATION_LEDGER]: formatLedger(ledger) },
+      finalizers: [...new Set([...finalizers, FINALIZER_SETTLEMENT])],
     },
-    { type: 'merge' },
-  );
-  world.caches.jobs.put(patched);
-  subject.session.intake.remove(message);
-  world.log.info(
-    { queue: subject.name, job: name, messageId: message.id },
-    'redelivered message adopted by its job',
-  );
+  };
+  world.caches.jobs.put(await world.kube.patch(JOBS, namespace, name, body, { type: 'merge' }));
+  for (const message of messages) subject.session.intake.remove(message);
+  const messageIds = messages.map(({ id }) => id);
+  world.log.info({ queue: subject.name, job: name, messageIds }, 'redelivered messages adopted by their job');
   tell(subject, world, {
     reason: 'MessageAdopted',
-    note: `Message ${message.id} was delivered again while Job ${name} runs it; its lease goes on.`,
+    note: `Delivered again while Job ${name} runs it: ${idsOf(messages)}. The lease goes on.`,
   });
 }
 
-/** Deletes a message that its Job has already done. Crash before: it is delivered again and discarded then. */
-export async function discard(message: InboxMessage, subject: Subject, world: World): Promise<void> {
-  await world.heartbeat.withdraw(message.queue, [message.id]);
-  assertSettled(await world.queue.delete(message.queue, [message]));
-  subject.session.intake.remove(message);
-  world.log.info(
-    { queue: subject.name, messageId: message.id },
-    'message delivered again after its success, deleted',
-  );
+/**
+ * Reads the Jobs that hold several messages past every cache: after this, a message received before it began may join a
+ * new Job, and a create that was never answered is known to have come to nothing.
+ */
+export async function listJobs(subject: Subject, world: World): Promise<void> {
+  const { namespace, name, session } = subject;
+  const startedAtMs = world.clock.now();
+  const labelSelector = `${LABEL_QUEUE}=${name},${LABEL_BATCH}`;
+  const { items } = await world.kube.list(JOBS, { namespace, labelSelector });
+  for (const job of items) world.caches.jobs.put(job);
+  for (const { action, sentAtMs } of session.unconfirmed()) {
+    if (sentAtMs + CREATE_TIMEOUT_MS < startedAtMs) session.noteConfirmed(action.job.metadata.name);
+  }
+  session.jobsListedAtMs = startedAtMs;
 }
 
-/** Gives a message back that gets no Job. Crash before: its lease runs out, with the same effect. */
-export async function release(
-  { message, delaySeconds, reason }: Extract<Action, { kind: 'release' }>,
-  subject: Subject,
-  world: World,
-): Promise<void> {
-  await world.heartbeat.withdraw(message.queue, [message.id]);
-  assertSettled(await world.queue.changeVisibility(message.queue, [message], delaySeconds));
-  subject.session.intake.remove(message);
-  world.log.warn(
-    { queue: subject.name, messageId: message.id, reason, delaySeconds },
-    'message released without a job',
-  );
-  tell(subject, world, {
-    type: 'Warning',
-    reason,
-    note: `Message ${message.id} was given back without a Job; it is visible again in ${delaySeconds} s.`,
-  });
+/** For events: a message by its id, several by their number and the first id. */
+export function idsOf(messages: readonly { readonly id: string }[]): string {
+  const [first, ...others] = messages;
+  if (!first) return 'no message';
+  return others.length === 0 ? `message ${first.id}` : `${messages.length} messages (${first.id}, …)`;
 }

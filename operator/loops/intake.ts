@@ -1,17 +1,15 @@
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
-import type { IntakeTarget, Message, Problem } from '../plan/types.ts';
+import type { IntakeTarget, LedgerMessage, Message, Problem } from '../plan/types.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import type { MessageQueue } from '../world.ts';
 
 /** SQS's longest long poll, in seconds: three receives per minute on an idle queue. */
 const WAIT_SECONDS = 20;
-/** SQS returns at most ten messages per receive. */
-const MAX_PER_RECEIVE = 10;
 const MIN_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 30_000;
 
 /** Which of the receives of a message is meant: receive counts only grow. */
-type Receive = Pick<Message, 'id' | 'receiveCount'>;
+type Receive = Pick<LedgerMessage, 'id' | 'receiveCount'>;
 
 export interface IntakeOptions {
   readonly queue: MessageQueue;
@@ -36,9 +34,10 @@ export class Intake {
   readonly #options: IntakeOptions;
   readonly #inbox = new Map<string, Message>();
   #target: IntakeTarget | undefined;
-  /** Slots of the target that Jobs created since then have taken. */
+  /** Messages of the target's room that Jobs created since then have taken. */
   #taken = 0;
   #draining = false;
+  #lastWasFull = false;
   #running: Promise<void> | undefined;
   #wakeBackoff: (() => void) | undefined;
   #failures = 0;
@@ -75,10 +74,20 @@ export class Intake {
     return this.#problem;
   }
 
-  /** A Job holds this receive of the message now: it leaves the inbox and takes a slot. */
-  claimed(message: Receive): void {
-    this.#drop(message);
-    this.#taken += 1;
+  /** True while a poll is under way. */
+  isPolling(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** True while a poll is under way that followed a full one. */
+  moreExpected(): boolean {
+    return this.#running !== undefined && this.#lastWasFull;
+  }
+
+  /** A Job holds these receives now: they leave the inbox and take their room. */
+  claimed(messages: readonly Receive[]): void {
+    for (const message of messages) this.#drop(message);
+    this.#taken += messages.length;
   }
 
   /** This receive of the message is done with, without a Job of its own. */
@@ -107,7 +116,7 @@ export class Intake {
 
   #wanted(): number {
     if (!this.#target || this.#draining) return 0;
-    return Math.min(MAX_PER_RECEIVE, this.#target.slots - this.#taken - this.#inbox.size);
+    return Math.min(this.#target.perReceive, this.#target.room - this.#taken - this.#inbox.size);
   }
 
   #ensureRunning(): void {
@@ -142,6 +151,7 @@ export class Intake {
       visibilityTimeoutSeconds,
       waitSeconds: WAIT_SECONDS,
     });
+    this.#lastWasFull = messages.length >= max;
     for (const message of messages) {
       const known = this.#inbox.get(message.id);
       if (known && known.receiveCount >= message.receiveCount) continue;

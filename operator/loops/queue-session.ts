@@ -1,8 +1,19 @@
 import type { BatchQueueStatus } from '../api/batch-queue.ts';
-import type { InboxMessage, Lease, Message, TemplateCheck } from '../plan/types.ts';
+import type {
+  Arrivals,
+  ClaimAction,
+  InboxMessage,
+  Lease,
+  Message,
+  TemplateCheck,
+  UnconfirmedClaim,
+} from '../plan/types.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
 import { QueueObserver } from './queue-observer.ts';
+
+/** Payload Secrets without a Job are looked for this long after they may have been left behind, in milliseconds. */
+const SWEEP_DELAY_MS = 600_000;
 
 export interface QueueSessionOptions extends Pick<IntakeOptions, 'queue' | 'clock' | 'random' | 'log'> {
   /** `namespace/name` of the BatchQueue. */
@@ -31,6 +42,13 @@ export class QueueSession {
   statusWrittenAtMs = 0;
   /** A status that waits to be written: it may tell of Jobs that history limits have deleted in the meantime. */
   unwrittenStatus: UnwrittenStatus | undefined;
+  /** When the last consistent list of Jobs with several messages began, epoch ms. */
+  jobsListedAtMs = 0;
+  /** When to look for payload Secrets that no Job uses, epoch ms; a process before this one may have left some. */
+  sweepAtMs: number | undefined;
+  /** Creates that were never answered, by Job name. */
+  readonly #unconfirmed = new Map<string, UnconfirmedClaim>();
+  readonly #clock: QueueSessionOptions['clock'];
   /** Why the last attempt to create a Job failed, by message id. */
   readonly #creationProblems = new Map<string, string>();
   readonly #key: string;
@@ -39,6 +57,8 @@ export class QueueSession {
   constructor(options: QueueSessionOptions) {
     this.#key = options.key;
     this.#heartbeat = options.heartbeat;
+    this.#clock = options.clock;
+    this.sweepAtMs = options.clock.now() + SWEEP_DELAY_MS;
     this.observer = new QueueObserver({ ...options, onChange: options.onChange });
     this.intake = new Intake({
       ...options,
@@ -59,10 +79,43 @@ export class QueueSession {
     });
   }
 
-  /** Remembers why the Job of a message could not be created; undefined: it could. */
-  noteCreation(messageId: string, problem: string | undefined): void {
-    if (problem === undefined) this.#creationProblems.delete(messageId);
-    else this.#creationProblems.set(messageId, problem);
+  /** Whether waiting for a fuller batch makes sense. */
+  arrivals(): Arrivals {
+    if (!this.intake.isPolling()) return 'none';
+    return this.intake.moreExpected() ? 'likely' : 'possible';
+  }
+
+  /** Creates that were never answered and may still arrive. One whose messages are all gone is of no interest. */
+  unconfirmed(): readonly UnconfirmedClaim[] {
+    const here = new Set(this.intake.inbox().map(({ id }) => id));
+    for (const [name, { action }] of this.#unconfirmed) {
+      if (!action.messages.some(({ id }) => here.has(id))) this.#unconfirmed.delete(name);
+    }
+    return [...this.#unconfirmed.values()];
+  }
+
+  /** A create was sent and nobody knows whether it was carried out. */
+  noteUnconfirmed(action: ClaimAction): void {
+    this.#unconfirmed.set(action.job.metadata.name, { action, sentAtMs: this.#clock.now() });
+    if (action.secrets.length > 0) this.sweepLater();
+  }
+
+  /** The Job of this name is there, or is known not to be. */
+  noteConfirmed(jobName: string): void {
+    this.#unconfirmed.delete(jobName);
+  }
+
+  /** Secrets may have been made for a Job that was not. */
+  sweepLater(): void {
+    this.sweepAtMs = this.#clock.now() + SWEEP_DELAY_MS;
+  }
+
+  /** Remembers why the Job of these messages could not be created; undefined: it could. */
+  noteCreation(messages: readonly Pick<Message, 'id'>[], problem: string | undefined): void {
+    for (const { id } of messages) {
+      if (problem === undefined) this.#creationProblems.delete(id);
+      else this.#creationProblems.set(id, problem);
+    }
   }
 
   /** Why a received message has no Job, while there is one that could not be created. */

@@ -68,7 +68,7 @@ interface Observed {
 function observe(namespace: string, name: string, { object, session, world, pods }: Observed): Snapshot {
   const parsed = object && parseBatchQueue(object);
   const queue = parsed?.ok ? parsed.queue : undefined;
-  const alive = object?.metadata.deletionTimestamp === undefined;
+  const alive = object !== undefined && object.metadata.deletionTimestamp === undefined;
   session.observer.watch(alive ? queue?.spec.queue.url : undefined);
   const revisions = world.caches.revisions
     .byIndex(`${namespace}/${name}`)
@@ -80,6 +80,11 @@ function observe(namespace: string, name: string, { object, session, world, pods
     problems: parsed?.ok === false ? parsed.problems.map(({ path, message }) => `${path}: ${message}`) : [],
     claims: claimsOf(namespace, name, world),
     inbox: session.inbox(),
+    isGone: !alive,
+    arrivals: session.arrivals(),
+    unconfirmed: session.unconfirmed(),
+    jobsListedAtMs: session.jobsListedAtMs,
+    sweepAtMs: session.sweepAtMs,
     revisions,
     observation: session.observer.observation(),
     receiveProblem: session.intake.problem(),

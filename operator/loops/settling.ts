@@ -1,66 +1,78 @@
-import { ANNOTATION_RESULT, FINALIZER_SETTLEMENT } from '../api/names.ts';
-import { hasCode, messageOf, OperatorError } from '../errors.ts';
-import type { Claim, QueueRef, Settle } from '../plan/types.ts';
+import { ANNOTATION_LEDGER, ANNOTATION_RESULT, FINALIZER_SETTLEMENT } from '../api/names.ts';
+import { hasCode } from '../errors.ts';
+import { formatLedger, groupOf, withFates } from '../plan/ledger.ts';
+import { inOrder } from '../plan/message-group.ts';
+import type { Claim, Fate, Ledger, Settle } from '../plan/types.ts';
 import { JOBS, PODS } from '../world.ts';
-import { assertSettled, type Happening, type Subject, tell, type World } from './interpreter.ts';
+import { giveBack } from './giving-back.ts';
+import type { Subject, World } from './interpreter.ts';
+import { type Answer, mayGoUnsettled, tellQueue } from './telling-queue.ts';
+import { tellUser } from './telling-user.ts';
 
 /**
- * Settles a Job's messages with the queue, then says on the Job that nothing is owed any more. In this order: a crash
- * in between repeats the first step, which does no harm, and a crash before it leaves the finalizer to tell.
+ * Settles messages of a Job with the queue, then says on the Job what became of them, and with the last of them that
+ * nothing is owed any more. In this order: a crash in between repeats the first step, which does no harm, and a crash
+ * before it leaves the ledger to tell. What SQS has taken is recorded even when it refused the rest; then this throws.
  */
 export async function settle(action: Settle, subject: Subject, world: World): Promise<void> {
-  const { claim, messages, verdict } = action;
-  const queue = claim.ledger?.queue;
-  const isDone = queue ? await settleWithQueue(action, queue, world) : true;
-  await discharge(action, world);
-  for (const message of messages) subject.session.intake.remove(message);
+  const { claim, verdicts } = action;
+  const { ledger } = claim;
+  if (ledger) {
+    await world.heartbeat.withdraw(
+      ledger.queue,
+      verdicts.map(({ message }) => message.id),
+    );
+    await releaseFollowers(action, subject, world);
+  }
+  const answers = ledger ? await tellQueue(action, ledger.queue, world) : [];
+  const refused = answers.filter((answer) => answer.error && !mayGoUnsettled(action, answer));
+  const settled = answers.filter((answer) => !answer.error || !refused.includes(answer));
+  const isFinal = action.final && refused.length === 0 && !settled.some(({ fate }) => fate === 'held');
+  if (isFinal || settled.length > 0) await record({ action, settled, isFinal }, world);
+  for (const { verdict } of settled) subject.session.intake.remove(verdict.message);
   subject.session.observer.stir();
   const { name } = claim.job.metadata;
-  world.log.info({ queue: subject.name, job: name, verdict, reason: action.result?.reason }, 'job settled');
-  tell(subject, world, isDone ? happening(action) : unsettled(name));
-}
-
-/** False when the queue could not be told, and the Job may go without (see `mayGoUnsettled`). */
-async function settleWithQueue(action: Settle, queue: QueueRef, world: World): Promise<boolean> {
-  const { messages, verdict, delaySeconds, claim } = action;
-  const ids = messages.map(({ id }) => id);
-  await world.heartbeat.withdraw(queue, ids);
-  try {
-    assertSettled(
-      verdict === 'delete'
-        ? await world.queue.delete(queue, messages)
-        : await world.queue.changeVisibility(queue, messages, delaySeconds),
-    );
-    return true;
-  } catch (error) {
-    if (!mayGoUnsettled(action, error)) throw error;
-    world.log.warn(
-      { job: claim.job.metadata.name, error: messageOf(error) },
-      'job discharged without settlement',
-    );
-    return false;
-  }
+  const fields = { queue: subject.name, job: name, final: isFinal, messages: settled.length };
+  world.log.info({ ...fields, reason: action.result?.reason, note: action.note }, 'job settled');
+  tellUser(action, { settled, isFinal }, subject, world);
+  if (refused[0]?.error) throw refused[0].error;
 }
 
 /**
- * Nothing may hang for a queue that cannot be reached any more. A queue that does not exist is owed nothing. A Job that
- * is being deleted waits for no release, because the timeout gives the message back as well; and for a delete only as
- * long as that may still work, because without it the message runs again.
+ * FIFO: what was received after a message that goes back goes back before it, because SQS gives out nothing of a group
+ * while any of it is held.
  */
-function mayGoUnsettled({ claim, verdict }: Settle, error: unknown): boolean {
-  if (hasCode(error, 'QueueNotFound')) return true;
-  const isTerminal = error instanceof OperatorError && error.verdict === 'terminal';
-  return claim.deleting && (verdict === 'release' || isTerminal);
+async function releaseFollowers({ verdicts }: Settle, { session }: Subject, world: World): Promise<void> {
+  const back = verdicts.find(({ does, message }) => does !== 'delete' && message.groupId !== undefined);
+  if (!back) return;
+  const own = new Set(verdicts.map(({ message }) => message.id));
+  const followers = session
+    .inbox()
+    .filter((message) => groupOf(message) === back.message.groupId && !own.has(message.id));
+  await giveBack(inOrder(followers).toReversed(), back.delaySeconds, world);
+  for (const message of followers) session.intake.remove(message);
 }
 
-/** Drops the finalizer and records the result in one write, on the Job as it was observed. A Job that is gone is fine. */
-async function discharge({ claim, result }: Settle, world: World): Promise<void> {
+interface Outcome {
+  readonly action: Settle;
+  readonly settled: readonly Answer[];
+  readonly isFinal: boolean;
+}
+
+/** One write of the Job as it was observed: fates, newest receipt handles, result, finalizer. A Job that is gone is fine. */
+async function record({ action, settled, isFinal }: Outcome, world: World): Promise<void> {
+  const { claim, result } = action;
   const { name, namespace = '', resourceVersion, finalizers = [] } = claim.job.metadata;
+  const annotations = {
+    ...(claim.ledger &&
+      settled.length > 0 && { [ANNOTATION_LEDGER]: formatLedger(ledgerAfter(claim.ledger, settled)) }),
+    ...(result && { [ANNOTATION_RESULT]: JSON.stringify(result) }),
+  };
   const body = {
     metadata: {
       resourceVersion,
-      finalizers: finalizers.filter((finalizer) => finalizer !== FINALIZER_SETTLEMENT),
-      ...(result && { annotations: { [ANNOTATION_RESULT]: JSON.stringify(result) } }),
+      ...(isFinal && { finalizers: finalizers.filter((finalizer) => finalizer !== FINALIZER_SETTLEMENT) }),
+      ...(Object.keys(annotations).length > 0 && { annotations }),
     },
   };
   try {
@@ -72,27 +84,16 @@ async function discharge({ claim, result }: Settle, world: World): Promise<void>
   }
 }
 
-function happening({ claim, verdict, messages, delaySeconds, result }: Settle): Happening {
-  const { name } = claim.job.metadata;
-  const ids = messages.map(({ id }) => id).join(', ');
-  if (verdict === 'delete')
-    return { reason: 'JobSucceeded', note: `Job ${name} succeeded; message ${ids} was deleted.` };
-  if (verdict === 'abandon') {
-    const note = `Job ${name} has no readable ledger; its message returns when its visibility timeout ends.`;
-    return { type: 'Warning', reason: 'LedgerUnreadable', note };
-  }
-  const why = [result?.reason, result?.message].filter(Boolean).join(': ');
-  const reason = claim.outcome === 'failed' ? 'JobFailed' : 'JobDeleted';
-  return {
-    type: 'Warning',
-    reason,
-    note: `Job ${name}: ${why}. Message ${ids} is visible again in ${delaySeconds} s.`,
-  };
-}
-
-function unsettled(name: string): Happening {
-  const note = `Job ${name} goes, but SQS did not settle its message; it returns when its visibility timeout ends.`;
-  return { type: 'Warning', reason: 'SettlementRefused', note };
+function ledgerAfter(ledger: Ledger, settled: readonly Answer[]): Ledger {
+  const fates = new Map<number, Exclude<Fate, 'held'>>();
+  for (const { verdict, fate } of settled) if (fate !== 'held') fates.set(verdict.message.index, fate);
+  const messages = ledger.messages.map((known, index) => {
+    const answer = settled.find(({ verdict }) => verdict.message.index === index);
+    if (!answer) return known;
+    const { index: _, handleExpired: __, ...message } = answer.verdict.message;
+    return answer.fate === 'held' ? { ...message, handleExpired: true } : message;
+  });
+  return withFates({ ...ledger, messages }, fates);
 }
 
 /** Ends the pods of a Job that is being deleted; Kubernetes itself would only do it once the Job is gone. */

@@ -1,20 +1,25 @@
 import { z } from 'zod';
 import { ANNOTATION_RESULT, LABEL_REVISION } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
-import { hasSettlementFinalizer, parseLedger } from './ledger.ts';
+import { parseIndexes } from './index-list.ts';
+import { fatesOf, hasSettlementFinalizer, messageKey, parseLedger } from './ledger.ts';
 import { readJson } from './read-json.ts';
-import type { Claim, Outcome, WorkerResult } from './types.ts';
+import type { Claim, Fate, HeldMessage, IndexProgress, Ledger, Outcome, WorkerResult } from './types.ts';
 
 /**
- * A claim is a message bound to a Job. Its life:
+ * A claim is one message or several bound to a Job. Its life:
  *
- *   received ─claim─► active ─Complete─► succeeded ─delete──► settled
- *      │                │  └─Failed───► failed ────release─► settled ─redelivered─► claim, attempt n+1
- *      │                ├─lease lapses─► active ─redelivered, adopt─► active
- *      │                └─Job deleted──► stopping ─release─► settled ─redelivered─► claim, attempt n+1
+ *   received ─claim─► active ─Complete─► succeeded ─delete──────────► settled
+ *      │                │  └─Failed───► failed ──by its worker's word─► settled: deleted, rejected, or
+ *      │                │                 │                              released ─redelivered─► claim, attempt n+1
+ *      │                │                 └─infrastructure fault─► rerun: next run of the same attempt, this one settled
+ *      │                ├─an index ends─► active, that message settled (Indexed Jobs)
+ *      │                ├─lease lapses──► active ─redelivered, adopt─► active
+ *      │                └─Job deleted───► stopping ─release─► settled ─redelivered─► claim, attempt n+1
  *      └─queue gone, or too large─► released (no Job was made)
  *
- * "Settled" is the absence of the finalizer, so every arrow survives a crash: what was not recorded is done again.
+ * "Settled" is the absence of the finalizer, or an index in one of the ledger's lists; so every arrow survives a crash:
+ * what was not recorded is done again.
  */
 export function claimFrom(job: KubeObject): Claim {
   const { metadata } = job;
@@ -22,13 +27,17 @@ export function claimFrom(job: KubeObject): Claim {
   const outcome = outcomeOf(status);
   const failed = trueCondition(status, 'Failed');
   const deleting = metadata.deletionTimestamp !== undefined;
+  const ledger = parseLedger(job);
+  // A Job that may still run owes its settlement even if somebody took the finalizer from it.
+  const settled = !hasSettlementFinalizer(job) && (outcome !== 'active' || deleting);
   return {
     job,
-    ledger: parseLedger(job),
+    ledger,
     revision: Number(metadata.labels?.[LABEL_REVISION] ?? 0),
     outcome,
-    // A Job that may still run owes its settlement even if somebody took the finalizer from it.
-    settled: !hasSettlementFinalizer(job) && (outcome !== 'active' || deleting),
+    settled,
+    held: settled || !ledger ? [] : heldBy(ledger),
+    indexes: progressOf(job, status, ledger),
     deleting,
     running: status.ready > 0,
     startedAtMs: instant(status.startTime) ?? instant(metadata.creationTimestamp),
@@ -49,12 +58,53 @@ export function isActive(claim: Claim): boolean {
 }
 
 /**
- * True when a decision needs the Job's pods: a failed Job's result is in its pod's termination message, and a Job that
- * is being deleted may only be settled after its pods have ended.
+ * True when a decision cannot be made without the Job's pods: a failed Job's (or index's) result is in its pod's
+ * termination message, and a Job that is being deleted may only be settled after its pods have ended.
  */
 export function needsPods(claim: Claim): boolean {
   if (claim.settled) return false;
-  return claim.outcome === 'failed' || (claim.outcome === 'active' && claim.deleting);
+  if (claim.outcome === 'active') return claim.deleting || failedHeld(claim).length > 0;
+  return claim.outcome === 'failed';
+}
+
+/** Messages of an Indexed Job whose index has failed and that are not settled yet. */
+function failedHeld({ held, indexes }: Claim): readonly HeldMessage[] {
+  return held.filter(({ index }) => indexes?.failed.has(index));
+}
+
+/** What became of a message of this claim; undefined when it never was in it. */
+export function fateIn(claim: Claim, messageId: string): Fate | undefined {
+  const { ledger, settled, outcome } = claim;
+  const index = ledger?.messages.findIndex(({ id }) => id === messageId) ?? -1;
+  if (!ledger || index < 0) return undefined;
+  const fate = fatesOf(ledger)[index];
+  // A finalizer that somebody took by hand leaves no lists.
+  return fate === 'held' && settled ? (outcome === 'succeeded' ? 'deleted' : 'released') : fate;
+}
+
+/**
+ * The claim that counts for each message, by `messageKey`: the one with the highest attempt, and of that the newest run.
+ */
+export function newestClaims(claims: readonly Claim[]): ReadonlyMap<string, Claim> {
+  const newest = new Map<string, Claim>();
+  for (const claim of claims) {
+    const { ledger } = claim;
+    for (const { id } of ledger?.messages ?? []) {
+      const key = messageKey(ledger?.queue, id);
+      const known = newest.get(key);
+      if (!known || isNewer(claim, known)) newest.set(key, claim);
+    }
+  }
+  return newest;
+}
+
+function isNewer(a: Claim, b: Claim): boolean {
+  return attemptOf(a) - attemptOf(b) > 0 || (attemptOf(a) === attemptOf(b) && runOf(a) > runOf(b));
+}
+
+/** Which run of its attempt a Job is, from 1. */
+export function runOf(claim: Claim): number {
+  return claim.ledger?.run ?? 1;
 }
 
 /** The attempt a Job stands for; 0 when its ledger is unreadable. */
@@ -83,6 +133,8 @@ const statusSchema = z.object({
   ready: z.number().default(0),
   startTime: z.string().optional(),
   completionTime: z.string().optional(),
+  completedIndexes: z.string().default(''),
+  failedIndexes: z.string().default(''),
   conditions: z.array(conditionSchema).default([]),
 });
 
@@ -96,6 +148,33 @@ const resultSchema: z.ZodType<WorkerResult> = z.object({
 
 function statusOf(job: KubeObject): JobStatus {
   return statusSchema.catch(statusSchema.parse({})).parse(job['status'] ?? {});
+}
+
+const specSchema = z.object({ completionMode: z.string().optional() });
+
+/** True for a Job in which every message is an index of its own. */
+function isIndexed(job: KubeObject): boolean {
+  return specSchema.safeParse(job['spec']).data?.completionMode === 'Indexed';
+}
+
+function progressOf(
+  job: KubeObject,
+  status: JobStatus,
+  ledger: Ledger | undefined,
+): IndexProgress | undefined {
+  if (!ledger || !isIndexed(job)) return undefined;
+  const size = ledger.messages.length;
+  return {
+    completed: parseIndexes(status.completedIndexes, size) ?? new Set(),
+    failed: parseIndexes(status.failedIndexes, size) ?? new Set(),
+  };
+}
+
+function heldBy(ledger: Ledger): readonly HeldMessage[] {
+  const fates = fatesOf(ledger);
+  return ledger.messages.flatMap((message, index) =>
+    fates[index] === 'held' ? [{ ...message, index }] : [],
+  );
 }
 
 /** A condition counts only while it is true: one that stands there as False says nothing. */

@@ -1,85 +1,147 @@
-import type { BatchQueue } from '../api/batch-queue.ts';
-import { attemptOf } from './claim.ts';
-import { buildJob } from './job.ts';
-import { clampDelay, outlivesCreate } from './lease.ts';
-import { ledgerMessageFrom, messageKey } from './ledger.ts';
-import { buildMessagesFile, fitsPodTemplate } from './messages-file.ts';
-import type { Action, Claim, InboxMessage, Ledger, Revision } from './types.ts';
+import { batches } from './batch.ts';
+import { attemptOf, fateIn, newestClaims } from './claim.ts';
+import { buildClaim } from './claim-action.ts';
+import type { DispatchContext, JudgedMessage, Runnable } from './judged-message.ts';
+import { CREATE_TIMEOUT_MS, clampDelay, outlivesCreate } from './lease.ts';
+import { groupOf, ledgerMessageFrom, messageKey } from './ledger.ts';
+import { inOrder } from './message-group.ts';
+import type { Action, Claim, InboxMessage, Ledger, ReleaseAction } from './types.ts';
 
-/** What a received message is judged by. */
-export interface DispatchContext {
-  readonly nowMs: number;
-  /** Undefined when the BatchQueue is gone: then messages are given back. */
-  readonly queue: BatchQueue | undefined;
-  /** Undefined while no revision may be run yet: then messages wait under their lease. */
-  readonly revision: Revision | undefined;
-  readonly claims: readonly Claim[];
+/** What to do now, and when to look again although nothing has happened (epoch ms; undefined: never). */
+export interface Dispatch {
+  readonly actions: readonly Action[];
+  readonly lookAgainAtMs: number | undefined;
 }
 
 /**
- * What to do with each received message, looking at the newest Job that holds it:
+ * What to do with the received messages, looking at the newest Job that holds each:
  *
- * | newest Job               | then                                                     |
- * | ------------------------ | -------------------------------------------------------- |
- * | none                     | claim; the attempt is SQS's receive count                |
- * | active                   | adopt: the newest receipt handle goes onto the Job       |
- * | ended, settlement owed   | nothing here: the settlement uses the new receipt handle |
- * | settled, succeeded       | discard: it was delivered again after its delete         |
- * | settled, failed or ended | claim, attempt n + 1                                     |
+ * | newest Job                   | then                                                      |
+ * | ---------------------------- | --------------------------------------------------------- |
+ * | none                         | run; the attempt is SQS's receive count                   |
+ * | holds it and has not ended   | adopt: the newest receipt handle goes onto the Job        |
+ * | holds it and has ended       | nothing here: the settlement uses the new receipt handle  |
+ * | deleted it                   | discard: it was delivered again after its delete          |
+ * | released it                  | run, attempt n + 1                                        |
+ * | rejected it                  | release again, for the redrive policy to take it away     |
  *
  * A message whose lease is lost is forgotten; SQS brings it back. One whose lease is about to end waits for the
  * heartbeat: a long poll may bring a message later than a short visibility timeout after it was asked for.
  */
-export function planDispatch(inbox: readonly InboxMessage[], context: DispatchContext): Action[] {
+export function planDispatch(inbox: readonly InboxMessage[], context: DispatchContext): Dispatch {
   const newest = newestClaims(context.claims);
-  return inbox.flatMap(
-    (message) => dispatchOne(message, newest.get(messageKey(message.queue, message.id)), context) ?? [],
+  const judged = inbox.map((message) =>
+    judge(message, newest.get(messageKey(message.queue, message.id)), context),
   );
+  const { again, taken } = resend(inbox, context);
+  const runnable = judged.flatMap((one) => (one.kind === 'run' && !taken.has(one.message.id) ? [one] : []));
+  const formed = batches(runnable, judged, context);
+  return {
+    actions: [
+      ...judged.flatMap(({ kind, message }): Action[] =>
+        kind === 'forget' || kind === 'discard' ? [{ kind, message }] : [],
+      ),
+      ...adoptions(judged),
+      ...releases(judged, context),
+      ...again,
+      ...formed.closed.flatMap((batch) => claimOrRelease(batch, context)),
+      ...(formed.needsList ? [{ kind: 'listJobs' } as const] : []),
+    ],
+    lookAgainAtMs: formed.closesAtMs,
+  };
 }
 
-/** The claim that counts for each message, by `messageKey`: the one with the highest attempt. */
-export function newestClaims(claims: readonly Claim[]): ReadonlyMap<string, Claim> {
-  const newest = new Map<string, Claim>();
-  for (const claim of claims) {
-    const { ledger } = claim;
-    for (const { id } of ledger?.messages ?? []) {
-      const key = messageKey(ledger?.queue, id);
-      const known = newest.get(key);
-      if (!known || attemptOf(claim) > attemptOf(known)) newest.set(key, claim);
-    }
-  }
-  return newest;
-}
-
-function dispatchOne(
-  message: InboxMessage,
-  claim: Claim | undefined,
-  context: DispatchContext,
-): Action | undefined {
+function judge(message: InboxMessage, claim: Claim | undefined, context: DispatchContext): JudgedMessage {
   if (message.trustedUntilMs === 0) return { kind: 'forget', message };
-  if (claim?.ledger && !claim.settled) return meetUnsettled(message, claim, claim.ledger);
-  if (claim?.outcome === 'succeeded') return { kind: 'discard', message };
-  const { queue, revision } = context;
-  if (!queue) return { kind: 'release', message, delaySeconds: 0, reason: 'BatchQueueGone' };
-  if (!revision || !outlivesCreate(message.trustedUntilMs, context.nowMs)) return undefined;
+  const fate = claim && fateIn(claim, message.id);
+  if (fate === 'held' && claim?.ledger) return meetHolder(message, claim, claim.ledger);
+  if (fate === 'deleted') return { kind: 'discard', message };
+  if (context.isGone) return { kind: 'giveBack', message, reason: 'BatchQueueGone' };
+  if (fate === 'rejected') return { kind: 'giveBack', message, reason: 'RejectedBefore' };
+  if (!context.queue || !context.revision) return { kind: 'wait', message };
   const attempt = claim ? attemptOf(claim) + 1 : Math.max(1, message.receiveCount);
-  if (!fitsPodTemplate(buildMessagesFile([message], attempt))) return tooLarge(message, queue, context.nowMs);
-  return { kind: 'claim', message, job: buildJob({ queue, revision, message, attempt }) };
+  return { kind: 'run', message, attempt };
 }
 
-function meetUnsettled(message: InboxMessage, claim: Claim, ledger: Ledger): Action | undefined {
-  if (claim.outcome !== 'active') return undefined;
-  const known = ledger.messages.find(({ id }) => id === message.id);
+function meetHolder(message: InboxMessage, claim: Claim, ledger: Ledger): JudgedMessage {
+  const index = ledger.messages.findIndex(({ id }) => id === message.id);
+  const known = ledger.messages[index];
+  const isSettling =
+    claim.outcome !== 'active' || claim.indexes?.completed.has(index) || claim.indexes?.failed.has(index);
   // Receive counts only grow, so they order the receipt handles of a message.
-  if (known && known.receiveCount >= message.receiveCount) return { kind: 'forget', message };
-  const messages = ledger.messages.map((held) =>
-    held.id === message.id ? ledgerMessageFrom(message) : held,
-  );
-  return { kind: 'adopt', message, claim, ledger: { ...ledger, messages } };
+  const isNews = known === undefined || known.receiveCount < message.receiveCount;
+  if (isSettling) return { kind: isNews ? 'wait' : 'forget', message };
+  return isNews ? { kind: 'adopt', message, claim, ledger } : { kind: 'forget', message };
 }
 
-/** It cannot run, so it goes the way of what keeps failing: back to the queue, and by redrive to the dead-letter queue. */
-function tooLarge(message: InboxMessage, queue: BatchQueue, nowMs: number): Action {
-  const delaySeconds = clampDelay(queue.spec.retry.maxBackoffSeconds, message.receivedAtMs, nowMs);
-  return { kind: 'release', message, delaySeconds, reason: 'PayloadTooLarge' };
+/** One write of the Job for all of its messages that came back. */
+function adoptions(judged: readonly JudgedMessage[]): readonly Action[] {
+  const byClaim = new Map<Claim, InboxMessage[]>();
+  for (const one of judged) {
+    if (one.kind === 'adopt') byClaim.set(one.claim, [...(byClaim.get(one.claim) ?? []), one.message]);
+  }
+  return [...byClaim].flatMap(([claim, messages]): Action[] => {
+    const { ledger } = claim;
+    if (!ledger) return [];
+    const held = ledger.messages.map((known) => {
+      const again = messages.find(({ id }) => id === known.id);
+      return again ? ledgerMessageFrom(again) : known;
+    });
+    return [{ kind: 'adopt', messages, claim, ledger: { ...ledger, messages: held } }];
+  });
+}
+
+/**
+ * Messages that get no Job go back. On FIFO queues what was received after one that goes back goes with it, and first:
+ * while one message of a group is held, SQS gives out none of the others.
+ */
+function releases(judged: readonly JudgedMessage[], { queue, nowMs }: DispatchContext): readonly Action[] {
+  const back = judged.flatMap((one) => (one.kind === 'giveBack' ? [one] : []));
+  return back.map(({ message, reason }): ReleaseAction => {
+    const groupId = groupOf(message);
+    const followers =
+      groupId === undefined
+        ? []
+        : judged.filter((one) => one.kind !== 'giveBack' && groupOf(one.message) === groupId);
+    const wished = reason === 'RejectedBefore' ? (queue?.spec.retry.maxBackoffSeconds ?? 0) : 0;
+    const delaySeconds = clampDelay(wished, message.receivedAtMs, nowMs);
+    const messages = inOrder([message, ...followers.map((one) => one.message)]).toReversed();
+    return { kind: 'release', messages, delaySeconds, reason };
+  });
+}
+
+/**
+ * Creates that were never answered are sent again exactly as they were, while all of their messages are still here:
+ * another composition could meet the first one's late arrival under another name. With a message gone they wait for a
+ * list that was begun after they must have arrived.
+ */
+function resend(
+  inbox: readonly InboxMessage[],
+  context: DispatchContext,
+): { again: Action[]; taken: Set<string> } {
+  const here = new Map(inbox.map((message) => [message.id, message]));
+  const again: Action[] = [];
+  const taken = new Set<string>();
+  for (const { action, sentAtMs } of context.unconfirmed) {
+    const present = action.messages.flatMap(({ id }) => here.get(id) ?? []);
+    for (const { id } of present) taken.add(id);
+    const isWhole = present.length === action.messages.length;
+    const mayGo = present.every(({ trustedUntilMs }) => outlivesCreate(trustedUntilMs, context.nowMs));
+    if (isWhole && mayGo) again.push(action);
+    else if (!isWhole && context.nowMs > sentAtMs + CREATE_TIMEOUT_MS) again.push({ kind: 'listJobs' });
+  }
+  return { again, taken };
+}
+
+function claimOrRelease(batch: readonly Runnable[], { queue, revision, nowMs }: DispatchContext): Action[] {
+  const [first] = batch;
+  if (!queue || !revision || !first) return [];
+  const messages = batch.map(({ message }) => message);
+  const action = buildClaim({ queue, revision, messages, attempt: first.attempt });
+  if (action) return [action];
+  // It cannot run, so it goes the way of what keeps failing: back to the queue, and by redrive to the dead-letter queue.
+  const delaySeconds = clampDelay(queue.spec.retry.maxBackoffSeconds, first.message.receivedAtMs, nowMs);
+  return [
+    { kind: 'release', messages: inOrder(messages).toReversed(), delaySeconds, reason: 'PayloadTooLarge' },
+  ];
 }

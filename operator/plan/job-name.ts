@@ -7,23 +7,32 @@ const HASH_LENGTH = 16;
 const RUN_SUFFIX = 4;
 const MAX_PREFIX = MAX_JOB_NAME - HASH_LENGTH - 1 - RUN_SUFFIX;
 
+/** What a Job is named after. */
+export interface JobIdentity {
+  readonly batchQueueName: string;
+  readonly queueArn: string;
+  /** Of the first message, where a Job holds several. */
+  readonly messageId: string;
+  readonly attempt: number;
+  /** From 1. */
+  readonly run: number;
+}
+
 /**
  * The name of the Job for one attempt at one message: the lock that makes it run once. Nothing goes into it that two
- * observers can see differently (revision, UID, receive count, time), so any number of operators agree on it.
+ * observers can see differently (revision, UID, receive count, time), so any number of operators agree on it. A Job of
+ * several messages is named after the first; what keeps the others from running twice stands in `batch.ts`.
  *
- * The hash is the first 80 bits of SHA-256 in base 32, sixteen characters.
+ * The hash is the first 80 bits of SHA-256 in base 32, sixteen characters. Runs after the first add `-r2` and so on.
  */
-export function jobName(
-  batchQueueName: string,
-  queueArn: string,
-  messageId: string,
-  attempt: number,
-): string {
+export function jobName(identity: JobIdentity): string {
+  const { batchQueueName, queueArn, messageId, attempt, run } = identity;
   const hash = createHash('sha256')
     .update(JSON.stringify([queueArn, messageId, attempt]))
     .digest();
   const prefix = batchQueueName.slice(0, MAX_PREFIX).replace(/-+$/, '');
-  return `${prefix}-${base32(hash).slice(0, HASH_LENGTH)}`;
+  const suffix = run > 1 ? `-r${run}` : '';
+  return `${prefix}-${base32(hash).slice(0, HASH_LENGTH)}${suffix}`;
 }
 
 /** Lower-case base 32 (letters a–v and digits, RFC 4648's extended alphabet): every character is legal in a DNS label. */

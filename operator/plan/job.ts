@@ -3,46 +3,47 @@ import {
   ANNOTATION_IMAGE,
   ANNOTATION_LEDGER,
   ANNOTATION_MESSAGES,
-  API_GROUP,
-  API_VERSION,
   FINALIZER_SETTLEMENT,
-  KIND,
   LABEL_ATTEMPT,
+  LABEL_BATCH,
   LABEL_MESSAGE_ID,
   LABEL_QUEUE,
   LABEL_REVISION,
 } from '../api/names.ts';
-import type { KubeObject, OwnerReference } from '../ports.ts';
+import type { KubeObject } from '../ports.ts';
 import { jobName } from './job-name.ts';
-import { formatLedger, ledgerMessageFrom } from './ledger.ts';
-import { buildMessagesFile, traceparentOf } from './messages-file.ts';
+import { formatLedger } from './ledger.ts';
+import { ownerReference } from './owner.ts';
+import type { Payload } from './payload.ts';
 import { addContract } from './pod-contract.ts';
-import type { Message, Revision } from './types.ts';
+import type { Ledger, Revision } from './types.ts';
 
 /** What Kubernetes allows as the value of a label. */
 const LABEL_VALUE = /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/;
 
-/** What a Job is made of. Only the message's records go into it; no part of a body becomes a field of the pod. */
+/** What a Job is made of. Only the messages' records go into it; no part of a body becomes a field of the pod. */
 export interface JobIngredients {
   readonly queue: BatchQueue;
   readonly revision: Revision;
-  readonly message: Message;
-  readonly attempt: number;
+  readonly ledger: Ledger;
+  readonly payload: Payload;
+  /** Of a single message, and well formed. */
+  readonly traceparent: string | undefined;
 }
 
 /**
- * The Job for one attempt at one message, complete: name (the lock), ledger and finalizer (what is owed), the user's
- * template, and the worker contract in every container. Deterministic, so two operators build the same.
+ * The Job for one run of one attempt at its messages, complete: name (the lock), ledger and finalizer (what is owed),
+ * the user's template, and the worker contract in every container. Deterministic, so two operators build the same.
  */
 export function buildJob(ingredients: JobIngredients): KubeObject {
-  const { queue, revision, message, attempt } = ingredients;
+  const { queue, revision, ledger } = ingredients;
   const { jobTemplate } = revision.template;
   const labels = labelsOf(ingredients);
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: {
-      name: jobName(queue.metadata.name, message.queue.arn, message.id, attempt),
+      name: nameOfJob(queue, ledger),
       namespace: queue.metadata.namespace ?? 'default',
       labels: { ...jobTemplate.metadata?.labels, ...labels },
       annotations: { ...jobTemplate.metadata?.annotations, ...annotationsOf(ingredients) },
@@ -51,6 +52,17 @@ export function buildJob(ingredients: JobIngredients): KubeObject {
     },
     spec: jobSpec(ingredients, labels),
   };
+}
+
+/** The name of the Job with this ledger. */
+export function nameOfJob(queue: BatchQueue, { queue: { arn }, messages, attempt, run }: Ledger): string {
+  return jobName({
+    batchQueueName: queue.metadata.name,
+    queueArn: arn,
+    messageId: messages[0]?.id ?? '',
+    attempt,
+    run,
+  });
 }
 
 /** The annotation by which a pod names the container that `kubectl logs` shows. */
@@ -73,49 +85,37 @@ export const CONTRACT_EXIT_CODES: Readonly<Record<number, string>> = {
   78: 'ConfigurationError',
 };
 
-/** Makes the BatchQueue the owner: deleting it deletes its Jobs and revisions. */
-export function ownerReference(queue: BatchQueue): OwnerReference {
-  return {
-    apiVersion: `${API_GROUP}/${API_VERSION}`,
-    kind: KIND,
-    name: queue.metadata.name,
-    uid: queue.metadata.uid ?? '',
-    controller: true,
-    blockOwnerDeletion: true,
-  };
-}
-
-function labelsOf({ queue, revision, message, attempt }: JobIngredients): Record<string, string> {
+function labelsOf({ queue, revision, ledger }: JobIngredients): Record<string, string> {
+  const [first, ...others] = ledger.messages;
+  const isOne = first !== undefined && others.length === 0;
   return {
     [LABEL_QUEUE]: queue.metadata.name,
     [LABEL_REVISION]: String(revision.number),
-    [LABEL_ATTEMPT]: String(attempt),
+    [LABEL_ATTEMPT]: String(ledger.attempt),
+    ...(!isOne && { [LABEL_BATCH]: String(ledger.messages.length) }),
     // A UUID on SQS; an emulator's longer id stands in the ledger only.
-    ...(LABEL_VALUE.test(message.id) && { [LABEL_MESSAGE_ID]: message.id }),
+    ...(isOne && LABEL_VALUE.test(first.id) && { [LABEL_MESSAGE_ID]: first.id }),
   };
 }
 
-function annotationsOf({ revision, message, attempt }: JobIngredients): Record<string, string> {
+function annotationsOf({ revision, ledger }: JobIngredients): Record<string, string> {
   return {
     [LABEL_REVISION]: String(revision.number),
     [ANNOTATION_IMAGE]: contractContainer(revision.template.jobTemplate).image ?? '',
-    [ANNOTATION_LEDGER]: formatLedger({
-      queue: message.queue,
-      attempt,
-      visibilityTimeoutSeconds: message.visibilityTimeoutSeconds,
-      messages: [ledgerMessageFrom(message)],
-    }),
+    [ANNOTATION_LEDGER]: formatLedger(ledger),
   };
 }
 
 function jobSpec(ingredients: JobIngredients, labels: Record<string, string>): Record<string, unknown> {
-  const { template } = ingredients.revision;
-  const pod = template.jobTemplate.spec.template;
+  const { revision, ledger, payload } = ingredients;
+  const { jobTemplate } = revision.template;
+  const pod = jobTemplate.spec.template;
+  const isIndexed = jobTemplate.spec['completionMode'] === 'Indexed';
   return {
-    ...template.jobTemplate.spec,
+    ...jobTemplate.spec,
     // One Job per attempt: the operator counts attempts, so the Job controller must not retry by itself …
-    backoffLimit: 0,
-    podFailurePolicy: podFailurePolicy(template.jobTemplate),
+    ...(isIndexed ? indexed(jobTemplate, ledger.messages.length) : { backoffLimit: 0 }),
+    podFailurePolicy: podFailurePolicy(jobTemplate, isIndexed),
     template: {
       ...pod,
       metadata: {
@@ -123,7 +123,7 @@ function jobSpec(ingredients: JobIngredients, labels: Record<string, string>): R
         labels: { ...pod.metadata?.labels, ...labels },
         annotations: {
           ...pod.metadata?.annotations,
-          [ANNOTATION_MESSAGES]: buildMessagesFile([ingredients.message], ingredients.attempt),
+          ...(payload.inline !== undefined && { [ANNOTATION_MESSAGES]: payload.inline }),
         },
       },
       spec: podSpec(ingredients),
@@ -131,25 +131,31 @@ function jobSpec(ingredients: JobIngredients, labels: Record<string, string>): R
   };
 }
 
+/** Every message is an index, and a failing one leaves the others alone. */
+function indexed({ spec }: JobTemplate, messages: number): Record<string, unknown> {
+  const wanted = Number(spec['parallelism'] ?? messages);
+  return { completions: messages, parallelism: Math.min(wanted, messages), backoffLimitPerIndex: 0 };
+}
+
 /**
  * … except when the pod was taken away (node drained, spot reclaimed, evicted): that is not the message's fault and
  * costs no attempt. Each exit code of the contract has a rule of its own, so that the code stands in the Job's Failed
  * condition even after the pod is gone.
  */
-function podFailurePolicy(template: JobTemplate): Record<string, unknown> {
+function podFailurePolicy(template: JobTemplate, isIndexed: boolean): Record<string, unknown> {
   const { name } = contractContainer(template);
   return {
     rules: [
       { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
       ...Object.keys(CONTRACT_EXIT_CODES).map((code) => ({
-        action: 'FailJob',
+        action: isIndexed ? 'FailIndex' : 'FailJob',
         onExitCodes: { containerName: name, operator: 'In', values: [Number(code)] },
       })),
     ],
   };
 }
 
-function podSpec({ queue, revision, message, attempt }: JobIngredients): PodSpec {
+function podSpec({ queue, revision, ledger, payload, traceparent }: JobIngredients): PodSpec {
   const { jobTemplate, serviceAccountName, storage, imagePullSecret } = revision.template;
   const user = jobTemplate.spec.template.spec;
   const pullSecrets = user.imagePullSecrets ?? [];
@@ -167,13 +173,14 @@ function podSpec({ queue, revision, message, attempt }: JobIngredients): PodSpec
     },
     {
       storage,
+      payload,
       environment: {
-        SQS_QUEUE_URL: message.queue.url,
+        SQS_QUEUE_URL: ledger.queue.url,
         BATCHQUEUE_NAME: queue.metadata.name,
         BATCHQUEUE_NAMESPACE: queue.metadata.namespace ?? 'default',
         BATCHQUEUE_REVISION: String(revision.number),
-        BATCHQUEUE_ATTEMPT: String(attempt),
-        TRACEPARENT: traceparentOf(message),
+        BATCHQUEUE_ATTEMPT: String(ledger.attempt),
+        TRACEPARENT: traceparent,
       },
     },
   );

@@ -1,27 +1,85 @@
 import { z } from 'zod';
 import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
+import { formatIndexes, parseIndexes } from './index-list.ts';
 import { readJson } from './read-json.ts';
-import type { Ledger, LedgerMessage, Message, QueueRef } from './types.ts';
+import type { Fate, Ledger, LedgerMessage, Message, QueueRef } from './types.ts';
 
 const text = z.string().min(1);
 const count = z.int().min(0);
 
-const ledgerSchema = z.object({
-  queue: z.object({ url: text, arn: text }),
-  attempt: count,
-  visibilityTimeoutSeconds: count,
-  messages: z
-    .array(
-      z.object({ id: text, receiptHandle: text, receiveCount: count, sentAtMs: count, receivedAtMs: count }),
-    )
-    .min(1),
+const messageSchema = z.object({
+  id: text,
+  receiptHandle: text,
+  receiveCount: count,
+  sentAtMs: count,
+  receivedAtMs: count,
+  groupId: text.optional(),
+  sequenceNumber: text.optional(),
+  handleExpired: z.boolean().optional(),
 });
+
+const ledgerSchema: z.ZodType<Ledger> = z
+  .object({
+    queue: z.object({ url: text, arn: text }),
+    attempt: count,
+    run: z.int().min(1).default(1),
+    visibilityTimeoutSeconds: count,
+    messages: z.array(messageSchema).min(1),
+    deleted: z.string().optional(),
+    released: z.string().optional(),
+    rejected: z.string().optional(),
+  })
+  .refine((ledger) => SETTLED_FATES.every((fate) => indexesWith(ledger, fate) !== undefined));
+
+const SETTLED_FATES = ['deleted', 'released', 'rejected'] as const;
+
+/** Every ledger has this; the text stays small with batches of a hundred. */
+export function ledgerOf(messages: readonly Message[], attempt: number, run = 1): Ledger {
+  const [first] = messages;
+  if (!first) throw new Error('a ledger holds at least one message');
+  const { queue, visibilityTimeoutSeconds } = first;
+  return { queue, attempt, run, visibilityTimeoutSeconds, messages: messages.map(ledgerMessageFrom) };
+}
 
 /** What a Job must remember of a received message. */
 export function ledgerMessageFrom(message: Message): LedgerMessage {
   const { id, receiptHandle, receiveCount, sentAtMs, receivedAtMs } = message;
-  return { id, receiptHandle, receiveCount, sentAtMs, receivedAtMs };
+  const groupId = groupOf(message);
+  const remembered = { id, receiptHandle, receiveCount, sentAtMs, receivedAtMs };
+  if (groupId === undefined) return remembered;
+  return { ...remembered, groupId, sequenceNumber: message.attributes['SequenceNumber'] ?? '0' };
+}
+
+/** True for queues that keep the order of each message group. */
+export function isFifo(queue: QueueRef): boolean {
+  return queue.arn.endsWith('.fifo');
+}
+
+/** The message group on a FIFO queue. A standard queue may have the attribute too (fair queues): it orders nothing there. */
+export function groupOf({ queue, attributes }: Pick<Message, 'queue' | 'attributes'>): string | undefined {
+  return isFifo(queue) ? (attributes['MessageGroupId'] ?? '') || 'default' : undefined;
+}
+
+/** What became of each message, by index. */
+export function fatesOf(ledger: Ledger): readonly Fate[] {
+  const fates: Fate[] = ledger.messages.map(() => 'held');
+  for (const fate of SETTLED_FATES) for (const index of indexesWith(ledger, fate) ?? []) fates[index] = fate;
+  return fates;
+}
+
+/** The ledger after these messages have met their fates. */
+export function withFates(ledger: Ledger, fates: ReadonlyMap<number, Exclude<Fate, 'held'>>): Ledger {
+  const lists = SETTLED_FATES.map((fate) => {
+    const known = indexesWith(ledger, fate) ?? [];
+    const added = [...fates].filter(([, met]) => met === fate).map(([index]) => index);
+    return [fate, formatIndexes(new Set([...known, ...added]))] as const;
+  });
+  return { ...ledger, ...Object.fromEntries(lists) };
+}
+
+function indexesWith(ledger: Ledger, fate: (typeof SETTLED_FATES)[number]): ReadonlySet<number> | undefined {
+  return parseIndexes(ledger[fate] ?? '', ledger.messages.length);
 }
 
 /** Names a message: a redrive keeps its id, so in a dead-letter queue and in its source it is not the same one. */

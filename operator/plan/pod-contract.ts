@@ -6,9 +6,11 @@ import {
   VOLUME_MESSAGES,
   VOLUME_STORAGE,
 } from '../api/names.ts';
+import type { Payload } from './payload.ts';
 
-/** What every container of a worker pod finds, besides the messages file. */
+/** What every container of a worker pod finds. */
 export interface Contract {
+  readonly payload: Payload;
   readonly storage: BatchQueueSpec['storage'];
   /** Values the operator made itself or has checked; undefined ones are left out. */
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -30,17 +32,22 @@ export function addContract(pod: PodSpec, contract: Contract): PodSpec {
   };
 }
 
-function volumes({ storage }: Contract): { name: string; [source: string]: unknown }[] {
-  const messages = {
-    name: VOLUME_MESSAGES,
-    downwardAPI: {
-      items: [
-        { path: MESSAGES_FILE, fieldRef: { fieldPath: `metadata.annotations['${ANNOTATION_MESSAGES}']` } },
-      ],
-    },
-  };
+function volumes({ storage, payload }: Contract): { name: string; [source: string]: unknown }[] {
+  const messages = { name: VOLUME_MESSAGES, projected: { sources: sources(payload) } };
   if (!storage) return [messages];
   return [messages, { name: VOLUME_STORAGE, persistentVolumeClaim: { claimName: storage.claimName } }];
+}
+
+/** One directory of files, whatever carries them. */
+function sources({ inline, secrets }: Payload): object[] {
+  const fieldPath = `metadata.annotations['${ANNOTATION_MESSAGES}']`;
+  const annotation = { downwardAPI: { items: [{ path: MESSAGES_FILE, fieldRef: { fieldPath } }] } };
+  return [
+    ...(inline === undefined ? [] : [annotation]),
+    ...secrets.map(({ secretName, file }) => ({
+      secret: { name: secretName, items: [{ key: file, path: file }] },
+    })),
+  ];
 }
 
 function withContract(container: Container, contract: Contract): Container {

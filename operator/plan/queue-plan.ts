@@ -1,38 +1,70 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
-import { isActive } from './claim.ts';
+import { isActive, newestClaims } from './claim.ts';
 import { planDispatch } from './dispatch.ts';
 import { planHistory } from './history.ts';
 import { buildJob } from './job.ts';
+import { isFifo, ledgerOf } from './ledger.ts';
+import { awaitsRerun, isSuperseded, planReruns } from './rerun.ts';
 import { currentRevision, planRevisions } from './revision.ts';
-import { planSettlement } from './settlement.ts';
+import { planSettlement, type SettlementContext } from './settlement.ts';
 import { planStatus, type StatusSubject } from './status.ts';
 import type { Action, Claim, IntakeTarget, Lease, Message, Pace, Plan, Revision, Snapshot } from './types.ts';
 
 /** While pods of a deleted Job are ending, nothing tells us when they have: look again after this long. */
 const STOPPING_RECHECK_MS = 1_000;
+/** SQS returns at most ten messages per receive. */
+const MAX_PER_RECEIVE = 10;
 
 /**
  * The one function that decides. Pure and total: the same snapshot gives the same plan. No action is planned again
  * after it was carried out, and within three rounds (a revision, its check, the claims) nothing is left to do.
  */
 export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined): Plan {
-  const { queue, claims, inbox, nowMs, pods } = snapshot;
-  const live = queue?.metadata.deletionTimestamp === undefined ? queue : undefined;
+  const { queue, claims, inbox } = snapshot;
+  const live = snapshot.isGone ? undefined : queue;
   const current = live && currentRevision(live, snapshot.revisions);
   const usable = snapshot.templateCheck.kind === 'valid' ? current : undefined;
-  const intake = live && usable ? planIntake(live, snapshot) : undefined;
+  const slots = live ? freeSlots(live, snapshot) : 0;
+  const intake = live && usable ? planIntake(live, slots, snapshot) : undefined;
+  // What a poll brings that was sent before a scale-down to 0 still runs.
+  const startable = live?.spec.maxConcurrentJobs === 0 ? Math.max(0, slots + 1) : slots;
+  const dispatch = planDispatch(inbox, { ...snapshot, queue: live, revision: usable, slots: startable });
+  const reruns = planReruns(claims, { ...snapshot, queue: live, revision: usable });
   return {
     actions: [
       ...(live ? planForSpec(live, current, snapshot) : []),
-      ...planDispatch(inbox, { nowMs, queue: live, revision: usable, claims }),
-      ...planSettlement(claims, { nowMs, retry: live?.spec.retry, pods, inbox }),
+      ...dispatch.actions,
+      ...reruns.actions,
+      ...planSettlement(claims, { ...snapshot, queue: live, ...deadLetterOf(snapshot) }),
+      ...planSweep(snapshot),
     ],
     intake,
     pace: paceOf(snapshot, intake),
-    leases: claims.flatMap((claim) => leasesOf(claim)),
+    leases: leasesOf(claims),
     status: subject && planStatus(snapshot, subject, current),
-    requeueAfterMs: nextLook(snapshot),
+    requeueAfterMs: nextLook(snapshot, [dispatch.lookAgainAtMs, reruns.nextAtMs]),
   };
+}
+
+/** Jobs that may be started: what runs, what waits for its next run and what may have been created is taken off. */
+function freeSlots(queue: BatchQueue, { claims, pods, unconfirmed }: Snapshot): number {
+  const newest = newestClaims(claims);
+  const taken = claims.filter((claim) => isActive(claim) || awaitsRerun(claim, newest, { pods, queue }));
+  return queue.spec.maxConcurrentJobs - taken.length - unconfirmed.length;
+}
+
+function deadLetterOf({
+  observation,
+}: Snapshot): Pick<SettlementContext, 'deadLetterArn' | 'retentionSeconds'> {
+  if (observation.kind !== 'reachable') return { deadLetterArn: undefined, retentionSeconds: undefined };
+  const { deadLetterArn, retentionSeconds } = observation.attributes;
+  return { deadLetterArn, retentionSeconds };
+}
+
+/** Not while messages wait: their Secrets may stand already, without a Job. */
+function planSweep({ sweepAtMs, nowMs, inbox }: Snapshot): Action[] {
+  const isDue = sweepAtMs !== undefined && sweepAtMs <= nowMs && inbox.length === 0;
+  return isDue ? [{ kind: 'sweepPayloads' }] : [];
 }
 
 /** What the spec asks for apart from messages: its revision, the check of it, and no more old Jobs than it wants. */
@@ -46,9 +78,14 @@ function planForSpec(queue: BatchQueue, current: Revision | undefined, snapshot:
 }
 
 /** When to look again although nothing has happened, in milliseconds from now. */
-function nextLook({ claims, templateCheck, nowMs }: Snapshot): number | undefined {
-  if (claims.some(isStopping)) return STOPPING_RECHECK_MS;
-  return templateCheck.kind === 'invalid' ? Math.max(0, templateCheck.recheckAtMs - nowMs) : undefined;
+function nextLook(
+  { claims, templateCheck, sweepAtMs, nowMs }: Snapshot,
+  others: readonly (number | undefined)[],
+): number | undefined {
+  const stopping = claims.some(isStopping) ? nowMs + STOPPING_RECHECK_MS : undefined;
+  const recheck = templateCheck.kind === 'invalid' ? templateCheck.recheckAtMs : undefined;
+  const times = [stopping, recheck, sweepAtMs, ...others].filter((time) => time !== undefined);
+  return times.length > 0 ? Math.max(0, Math.min(...times) - nowMs) : undefined;
 }
 
 function paceOf({ claims, inbox }: Snapshot, intake: IntakeTarget | undefined): Pace {
@@ -62,30 +99,41 @@ function isStopping(claim: Claim): boolean {
 }
 
 /**
- * Receive only what can run: a receive that is given back costs a receive count, which can never be lowered. The
- * slots are those of Jobs that have not ended; intake itself takes off what is in its inbox.
+ * Receive only what can run: a receive that is given back costs a receive count, which can never be lowered. Intake
+ * itself takes off what is in its inbox and what its polls have asked for.
  */
-function planIntake(queue: BatchQueue, { claims, observation }: Snapshot): IntakeTarget | undefined {
-  const { suspend, maxConcurrentJobs, queue: settings } = queue.spec;
+function planIntake(queue: BatchQueue, slots: number, { observation }: Snapshot): IntakeTarget | undefined {
+  const { suspend, queue: settings } = queue.spec;
   if (suspend || observation.kind !== 'reachable') return undefined;
+  const ref = { url: settings.url, arn: observation.attributes.arn };
   return {
-    queue: { url: settings.url, arn: observation.attributes.arn },
-    slots: Math.max(0, maxConcurrentJobs - claims.filter((claim) => isActive(claim)).length),
+    queue: ref,
+    room: Math.max(0, slots) * settings.batchSize,
+    // A receive on a FIFO queue brings one group, if it can: no more of it than one Job takes.
+    perReceive: isFifo(ref) ? Math.min(MAX_PER_RECEIVE, settings.batchSize) : MAX_PER_RECEIVE,
     visibilityTimeoutSeconds: settings.visibilityTimeoutSeconds,
   };
 }
 
-/** A lease is kept until its settlement is done, also while the settlement itself cannot be carried out. */
-function leasesOf(claim: Claim): readonly Lease[] {
-  const { ledger, settled } = claim;
-  if (settled || !ledger) return [];
-  return ledger.messages.map((message) => ({
-    queue: ledger.queue,
-    messageId: message.id,
-    receiptHandle: message.receiptHandle,
-    receivedAtMs: message.receivedAtMs,
-    visibilityTimeoutSeconds: ledger.visibilityTimeoutSeconds,
-  }));
+/**
+ * A lease is kept until its settlement is done, also while the settlement itself cannot be carried out. Not for a Job
+ * whose messages a later run holds, nor for a message that SQS has taken back.
+ */
+function leasesOf(claims: readonly Claim[]): readonly Lease[] {
+  const newest = newestClaims(claims);
+  return claims.flatMap((claim) => {
+    const { ledger, held } = claim;
+    if (!ledger || isSuperseded(claim, newest)) return [];
+    return held
+      .filter(({ handleExpired }) => !handleExpired)
+      .map((message) => ({
+        queue: ledger.queue,
+        messageId: message.id,
+        receiptHandle: message.receiptHandle,
+        receivedAtMs: message.receivedAtMs,
+        visibilityTimeoutSeconds: ledger.visibilityTimeoutSeconds,
+      }));
+  });
 }
 
 /** A template that passes the schema may still not pass the server: asked once per revision, before intake. */
@@ -98,7 +146,9 @@ function planTemplateCheck(
     templateCheck.kind === 'unknown' ||
     (templateCheck.kind === 'invalid' && nowMs >= templateCheck.recheckAtMs);
   if (!due) return [];
-  const job = buildJob({ queue, revision, message: sampleMessage(queue, nowMs), attempt: 0 });
+  const ledger = ledgerOf([sampleMessage(queue, nowMs)], 0);
+  const payload = { inline: '[]', secrets: [] };
+  const job = buildJob({ queue, revision, ledger, payload, traceparent: undefined });
   return [{ kind: 'checkTemplate', hash: revision.hash, job }];
 }
 
@@ -111,6 +161,7 @@ function sampleMessage(queue: BatchQueue, nowMs: number): Message {
     receiveCount: 0,
     sentAtMs: nowMs,
     receivedAtMs: nowMs,
+    arrivedAtMs: nowMs,
     visibilityTimeoutSeconds: queue.spec.queue.visibilityTimeoutSeconds,
     attributes: {},
     messageAttributes: {},

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { type BatchQueue, batchQueueSpecSchema } from '../api/batch-queue.ts';
 import { LABEL_QUEUE } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
-import { ownerReference } from './job.ts';
 import { base32 } from './job-name.ts';
+import { ownerReference } from './owner.ts';
 import type { Action, Claim, Revision, RevisionTemplate } from './types.ts';
 
 /**

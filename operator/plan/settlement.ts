@@ -1,77 +1,164 @@
-import type { Backoff } from './backoff.ts';
-import { backoffSeconds } from './backoff.ts';
-import { needsPods } from './claim.ts';
+import type { BatchQueue } from '../api/batch-queue.ts';
+import { type Backoff, backoffSeconds } from './backoff.ts';
+import { needsPods, newestClaims } from './claim.ts';
 import { clampDelay } from './lease.ts';
-import { ledgerMessageFrom } from './ledger.ts';
-import type { Action, Claim, InboxMessage, LedgerMessage, PodsOfJob, WorkerResult } from './types.ts';
-import { resultFromFailure } from './worker-result.ts';
-
-/** The Job controller's reason for a Job that outlasted `activeDeadlineSeconds`. */
-const DEADLINE_EXCEEDED = 'DeadlineExceeded';
+import { isFifo, ledgerMessageFrom } from './ledger.ts';
+import { fifoOrder } from './message-group.ts';
+import { awaitsRerun, isSuperseded } from './rerun.ts';
+import type { Action, Claim, HeldMessage, InboxMessage, PodsOfJob, Settle, Verdict } from './types.ts';
+import { type Judged, type Judgement, judgeFailure, judgeIndexes, judgeSuccess } from './worker-verdict.ts';
 
 /** What an ended Job is judged by. */
 export interface SettlementContext {
   readonly nowMs: number;
   /** Undefined when the BatchQueue is gone: then messages are given back at once. */
-  readonly retry: Backoff | undefined;
+  readonly queue: BatchQueue | undefined;
   readonly pods: ReadonlyMap<string, PodsOfJob>;
   /** A message may have been delivered again before its Job was settled; the newest receipt handle settles it. */
   readonly inbox: readonly InboxMessage[];
+  readonly deadLetterArn: string | undefined;
+  /** How long SQS keeps a message from when it was sent, in seconds; undefined while unknown. */
+  readonly retentionSeconds: number | undefined;
 }
 
 /**
- * What each unsettled claim still owes the queue: delete after success, release after failure, release after its pods
- * have ended when somebody deletes the Job. Nothing here depends on the BatchQueue still being there.
+ * What each unsettled claim still owes the queue: delete after success, release after failure, reject what can never
+ * succeed; after its pods have ended when somebody deletes the Job. Nothing here depends on the BatchQueue still being
+ * there.
  */
 export function planSettlement(claims: readonly Claim[], context: SettlementContext): Action[] {
-  return claims.filter((claim) => !claim.settled).flatMap((claim) => settleOne(claim, context) ?? []);
+  const newest = newestClaims(claims);
+  return claims
+    .filter((claim) => !claim.settled)
+    .flatMap((claim) => {
+      if (isSuperseded(claim, newest))
+        return settle(claim, NOTHING, { final: true, note: 'superseded', context });
+      return awaitsRerun(claim, newest, context) ? [] : (settleOne(claim, context) ?? []);
+    });
 }
 
 function settleOne(claim: Claim, context: SettlementContext): Action | undefined {
-  if (claim.outcome === 'succeeded') return settle(claim, 'delete', context);
-  if (!needsPods(claim)) return undefined;
-  const pods = context.pods.get(claim.job.metadata.name);
+  const { outcome, indexes, job } = claim;
+  const pods = context.pods.get(job.metadata.name);
+  if (outcome === 'succeeded')
+    return settleAll(claim, indexes ? judgeIndexes(claim, pods, true) : judgeSuccess(claim, pods), context);
+  if (outcome === 'active' && !claim.deleting) return settleIndexes(claim, pods, context);
   // Without a list of its pods nothing is known, neither that they have ended nor what they reported. A Job that got
   // here after they were listed has another turn coming: the change that brought it here has asked for it.
   if (!pods) return undefined;
-  if (claim.outcome === 'failed') return settle(claim, 'release', context);
+  if (outcome === 'failed')
+    return settleAll(claim, indexes ? judgeIndexes(claim, pods, true) : judgeFailure(claim, pods), context);
   if (pods.running > 0) return { kind: 'stopPods', claim };
-  return pods.terminating > 0 ? undefined : settle(claim, 'release', context);
+  return pods.terminating > 0 ? undefined : settleAll(claim, judgeDeleted(claim, pods), context);
 }
 
-function settle(claim: Claim, verdict: 'delete' | 'release', context: SettlementContext): Action {
-  const { ledger } = claim;
-  const result = verdict === 'delete' ? undefined : resultOf(claim, context);
-  if (!ledger) return { kind: 'settle', claim, verdict: 'abandon', messages: [], delaySeconds: 0, result };
-  const again = context.inbox.filter(({ queue }) => queue.arn === ledger.queue.arn);
-  const messages = ledger.messages.map((held) => newestReceipt(held, again));
-  const delaySeconds = verdict === 'delete' ? 0 : releaseDelay(messages, ledger.attempt, context);
-  return { kind: 'settle', claim, verdict, messages, delaySeconds, result };
+/** Indexes that have ended while others still run. */
+function settleIndexes(
+  claim: Claim,
+  pods: PodsOfJob | undefined,
+  context: SettlementContext,
+): Action | undefined {
+  const { judged, result } = judgeIndexes(claim, needsPods(claim) ? pods : undefined, false);
+  if (judged.length === 0) return undefined;
+  return settle(claim, { judged, result }, { final: false, note: undefined, context });
 }
 
-function resultOf(claim: Claim, context: SettlementContext): WorkerResult {
-  if (claim.outcome === 'active') return { reason: 'JobDeleted', message: 'the Job was deleted' };
-  const reported = context.pods.get(claim.job.metadata.name)?.result;
-  // A worker that was ended by its deadline reports how it was ended, not why.
-  if (reported && claim.failure?.reason !== DEADLINE_EXCEEDED) return reported;
-  const known = resultFromFailure(claim.failure);
-  return { ...known, exitCode: reported?.exitCode ?? known.exitCode };
+/** Somebody deletes the Job, and its pods have ended: what had not been done by then is given back. */
+function judgeDeleted(claim: Claim, pods: PodsOfJob): Judgement {
+  const result = { reason: 'JobDeleted', message: 'the Job was deleted' };
+  const judged = judgeIndexes(claim, pods, true).judged;
+  return { judged, result };
 }
 
-function newestReceipt(held: LedgerMessage, inbox: readonly InboxMessage[]): LedgerMessage {
-  const again = inbox.find(({ id, receiveCount }) => id === held.id && receiveCount > held.receiveCount);
-  return again ? ledgerMessageFrom(again) : held;
+function settleAll(claim: Claim, judgement: Judgement, context: SettlementContext): Action | undefined {
+  if (!claim.ledger) {
+    return settle(
+      claim,
+      { ...NOTHING, result: judgement.result },
+      { final: true, note: 'abandoned', context },
+    );
+  }
+  const action = settle(claim, judgement, { final: true, note: undefined, context });
+  // What waits for its next delivery stays owed; if nothing else is left to say, there is nothing to do now.
+  return action.verdicts.length === 0 && !action.final ? undefined : action;
 }
 
-function releaseDelay(
-  messages: readonly LedgerMessage[],
+const NOTHING: Judgement = { judged: [], result: undefined };
+
+interface SettleOptions extends Pick<Settle, 'final' | 'note'> {
+  readonly context: SettlementContext;
+}
+
+function settle(claim: Claim, judgement: Judgement, { final, note, context }: SettleOptions): Settle {
+  const current = judgement.judged.map((judged) => ({
+    ...judged,
+    message: newestReceipt(claim, judged.message, context),
+  }));
+  // A Job that somebody deletes waits for no redelivery.
+  const owed = current.filter(
+    ({ message }) => message.handleExpired && !claim.deleting && !isExpired(message, context),
+  );
+  const told = current.filter(({ message }) => !message.handleExpired);
+  const verdicts = verdictsOf(claim, told, context);
+  return {
+    kind: 'settle',
+    claim,
+    verdicts,
+    final: final && owed.length === 0,
+    note,
+    deadLetterArn: context.deadLetterArn,
+    result: judgement.result,
+  };
+}
+
+/** On FIFO queues a message after one that is not done goes back with it, and what goes back goes last to first. */
+function verdictsOf(claim: Claim, judged: readonly Judged[], context: SettlementContext): readonly Verdict[] {
+  const { queue, attempt } = claim.ledger ?? {};
+  const verdict = (one: Judged): Verdict => verdictOf(one, attempt ?? 1, context);
+  if (!queue || !isFifo(queue)) return judged.map(verdict);
+  const ordered = judged.toSorted((a, b) => fifoOrder(a.message, b.message));
+  const stop = ordered.findIndex(({ means }) => means !== 'done');
+  const done = stop < 0 ? ordered : ordered.slice(0, stop);
+  const [first, ...followers] = stop < 0 ? [] : ordered.slice(stop);
+  const withFirst = followers.toReversed().map((one) => verdict(Object.assign({}, one, { means: 'retry' })));
+  return [...done.map(verdict), ...withFirst, ...(first ? [verdict(first)] : [])];
+}
+
+function verdictOf(
+  { message, means, retryAfterSeconds }: Judged,
   attempt: number,
   context: SettlementContext,
-): number {
-  const { retry, nowMs } = context;
-  if (!retry) return 0;
-  const delays = messages.map((message) =>
-    clampDelay(backoffSeconds(retry, attempt, message.id), message.receivedAtMs, nowMs),
+): Verdict {
+  if (means === 'done') return { message, does: 'delete', delaySeconds: 0 };
+  const { queue, nowMs, deadLetterArn } = context;
+  const { retry, deadLetter } = queue?.spec ?? {};
+  const until = (seconds: number) => clampDelay(Math.ceil(seconds), message.receivedAtMs, nowMs);
+  if (means === 'retry') {
+    return {
+      message,
+      does: 'release',
+      delaySeconds: until(retryAfterSeconds ?? delayOf(retry, attempt, message)),
+    };
+  }
+  if (deadLetter?.sendRejected && deadLetterArn !== undefined)
+    return { message, does: 'copy', delaySeconds: 0 };
+  return { message, does: 'reject', delaySeconds: until(retry?.maxBackoffSeconds ?? 0) };
+}
+
+function delayOf(retry: Backoff | undefined, attempt: number, { id, groupId }: HeldMessage): number {
+  // The messages of a group come back together, so they wait equally long.
+  return retry ? backoffSeconds(retry, attempt, groupId ?? id) : 0;
+}
+
+function newestReceipt({ ledger }: Claim, held: HeldMessage, { inbox }: SettlementContext): HeldMessage {
+  const again = inbox.find(
+    ({ id, queue, receiveCount }) =>
+      id === held.id && queue.arn === ledger?.queue.arn && receiveCount > held.receiveCount,
   );
-  return Math.min(...delays);
+  return again ? { ...ledgerMessageFrom(again), index: held.index } : held;
+}
+
+/** SQS has dropped the message by itself, so that it cannot come again. */
+function isExpired({ sentAtMs }: HeldMessage, { retentionSeconds, nowMs }: SettlementContext): boolean {
+  return retentionSeconds !== undefined && nowMs > sentAtMs + retentionSeconds * 1000;
 }

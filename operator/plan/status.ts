@@ -7,7 +7,8 @@ import {
   MAX_RECENT_RUNS,
   type RecentRun,
 } from '../api/status.ts';
-import { byNewestEnd, isActive } from './claim.ts';
+import { blockedGroups } from './blocked-groups.ts';
+import { byNewestEnd, isActive, runOf } from './claim.ts';
 import { conditionsFrom, planConditions } from './conditions.ts';
 import { isoSeconds } from './iso-time.ts';
 import { contractContainer } from './job.ts';
@@ -47,6 +48,7 @@ export function planStatus(
       : previous.revision,
     lastSuccessTime: lastSuccessTime(snapshot.claims, previous.lastSuccessTime),
     lastFailure: lastFailure(snapshot.claims, previous.lastFailure),
+    blockedGroups: blockedGroups(snapshot),
     recentRuns: recentRuns(snapshot.claims, previous.recentRuns ?? []),
   });
 }
@@ -83,9 +85,7 @@ function isAbout(figures: QueueStatus | undefined, queue: BatchQueue | undefined
 function jobsStatus(claims: readonly Claim[]): NonNullable<BatchQueueStatus['jobs']> {
   const active = claims.filter((claim) => isActive(claim));
   const running = active.filter((claim) => claim.running).length;
-  const sent = claims
-    .filter((claim) => !claim.settled)
-    .flatMap((claim) => claim.ledger?.messages.map(({ sentAtMs }) => sentAtMs) ?? []);
+  const sent = claims.flatMap(({ held }) => held.map(({ sentAtMs }) => sentAtMs));
   return withoutUndefined({
     active: active.length,
     pending: active.length - running,
@@ -96,7 +96,7 @@ function jobsStatus(claims: readonly Claim[]): NonNullable<BatchQueueStatus['job
 
 function lastSuccessTime(claims: readonly Claim[], previous: string | undefined): string | undefined {
   const times = claims
-    .filter(({ outcome, settled }) => outcome === 'succeeded' && settled)
+    .filter((claim) => hasSucceeded(claim) && claim.settled)
     .map(({ finishedAtMs }) => finishedAtMs ?? 0);
   const newest = Math.max(...times, Date.parse(previous ?? '') || 0);
   return newest > 0 ? isoSeconds(newest) : undefined;
@@ -104,10 +104,15 @@ function lastSuccessTime(claims: readonly Claim[], previous: string | undefined)
 
 function lastFailure(claims: readonly Claim[], previous: LastFailure | undefined): LastFailure | undefined {
   const failed = claims
-    .filter((claim) => claim.settled && claim.outcome === 'failed')
+    .filter((claim) => claim.settled && claim.outcome !== 'active' && !hasSucceeded(claim))
     .toSorted(byNewestEnd)[0];
   const newer = failed && (failed.finishedAtMs ?? 0) >= (Date.parse(previous?.time ?? '') || 0);
   return newer ? failureOf(failed) : previous;
+}
+
+/** Not when its worker contradicted itself: then nothing was deleted. */
+function hasSucceeded({ outcome, ledger }: Claim): boolean {
+  return outcome === 'succeeded' && ledger?.released === undefined;
 }
 
 function failureOf({ job, ledger, finishedAtMs, result, failure }: Claim): LastFailure {
@@ -125,23 +130,26 @@ function failureOf({ job, ledger, finishedAtMs, result, failure }: Claim): LastF
 }
 
 function recentRuns(claims: readonly Claim[], previous: readonly RecentRun[]): RecentRun[] {
-  const runs = claims.filter(({ settled, outcome }) => settled && outcome !== 'active').map(runOf);
+  const runs = claims.filter(({ settled, outcome }) => settled && outcome !== 'active').map(runEntry);
   const known = new Set(runs.map(({ job }) => job));
   return [...runs, ...previous.filter(({ job }) => !known.has(job))]
     .toSorted((a, b) => completion(b) - completion(a) || (a.job < b.job ? -1 : 1))
     .slice(0, MAX_RECENT_RUNS);
 }
 
-function runOf(claim: Claim): RecentRun {
+function runEntry(claim: Claim): RecentRun {
   return withoutUndefined({
     job: claim.job.metadata.name,
     messageId: claim.ledger?.messages[0]?.id,
+    messageCount: claim.ledger?.messages.length,
     attempt: claim.ledger?.attempt,
+    ...(runOf(claim) > 1 && { run: runOf(claim) }),
     revision: claim.revision,
-    outcome: claim.outcome === 'succeeded' ? 'Succeeded' : 'Failed',
+    outcome: hasSucceeded(claim) ? 'Succeeded' : 'Failed',
     startTime: claim.startedAtMs === undefined ? undefined : isoSeconds(claim.startedAtMs),
     completionTime: claim.finishedAtMs === undefined ? undefined : isoSeconds(claim.finishedAtMs),
     reason: claim.result?.reason.slice(0, 256),
+    message: claim.result?.message.slice(0, 256),
   });
 }
 

@@ -14,9 +14,9 @@ export interface QueueRef {
 
 export interface MessageAttribute {
   readonly dataType: string;
-  readonly stringValue?: string;
+  readonly stringValue?: string | undefined;
   /** Base64. */
-  readonly binaryValue?: string;
+  readonly binaryValue?: string | undefined;
 }
 
 /** A message as one ReceiveMessage call returned it. */
@@ -32,6 +32,8 @@ export interface Message {
   readonly sentAtMs: number;
   /** Epoch ms at which the receive request *started*; SQS's twelve hours count from the receive. */
   readonly receivedAtMs: number;
+  /** Epoch ms at which its answer arrived: a consistent list begun later shows every Job made for an earlier receive. */
+  readonly arrivedAtMs: number;
   /** What that request asked for, in seconds. */
   readonly visibilityTimeoutSeconds: number;
   /** SQS system attributes, as strings. */
@@ -52,6 +54,11 @@ export interface LedgerMessage {
   readonly receiveCount: number;
   readonly sentAtMs: number;
   readonly receivedAtMs: number;
+  /** On FIFO queues: the message group, and the number that orders it within the group. */
+  readonly groupId?: string | undefined;
+  readonly sequenceNumber?: string | undefined;
+  /** FIFO only: a delete was refused because the receipt handle had expired; it stays owed until the message comes again. */
+  readonly handleExpired?: boolean | undefined;
 }
 
 /** The ledger annotation of a Job. */
@@ -59,9 +66,27 @@ export interface Ledger {
   readonly queue: QueueRef;
   /** Application attempts, from 1; not SQS's receive count. */
   readonly attempt: number;
+  /** Jobs within one attempt, from 1: an infrastructure fault costs a run, not an attempt. */
+  readonly run: number;
   /** The visibility timeout that renewals ask for, in seconds. */
   readonly visibilityTimeoutSeconds: number;
+  /** A message's position is its index in the messages file (and in an Indexed Job); it never changes. */
   readonly messages: readonly LedgerMessage[];
+  /** Indexes of messages that no longer belong to the Job, in the text form of `completedIndexes` (`0-4,6`), by fate. */
+  readonly deleted?: string | undefined;
+  readonly released?: string | undefined;
+  readonly rejected?: string | undefined;
+}
+
+/**
+ * What has become of a message of a Job: `deleted` after its success (or after its copy in the dead-letter queue was
+ * confirmed), `released` to be tried again, `rejected` and given back for the redrive policy alone. `held`: still owed.
+ */
+export type Fate = 'held' | 'deleted' | 'released' | 'rejected';
+
+/** A message that still belongs to its Job. */
+export interface HeldMessage extends LedgerMessage {
+  readonly index: number;
 }
 
 /** `active` until the Job has a final condition; `succeeded` is Complete=True, `failed` is Failed=True. */
@@ -76,6 +101,10 @@ export interface Claim {
   readonly outcome: Outcome;
   /** The settlement finalizer is gone: nothing is owed to the queue any more. */
   readonly settled: boolean;
+  /** What the ledger still holds; empty once settled. */
+  readonly held: readonly HeldMessage[];
+  /** Undefined for a Job that completes as a whole; else how its indexes have ended so far. */
+  readonly indexes: IndexProgress | undefined;
   readonly deleting: boolean;
   /** At least one pod is ready. */
   readonly running: boolean;
@@ -87,6 +116,12 @@ export interface Claim {
   readonly result: WorkerResult | undefined;
 }
 
+/** `completedIndexes` and `failedIndexes` of an Indexed Job. */
+export interface IndexProgress {
+  readonly completed: ReadonlySet<number>;
+  readonly failed: ReadonlySet<number>;
+}
+
 /** What the contract container of a Job reported: exit code and the message it left. */
 export interface WorkerResult {
   readonly exitCode?: number | undefined;
@@ -96,13 +131,25 @@ export interface WorkerResult {
   readonly message: string;
 }
 
+/** The result file of a worker: lists in the text form of `completedIndexes`, as it wrote them. */
+export interface WorkerReport extends WorkerResult {
+  readonly succeededIndexes?: string | undefined;
+  readonly rejectedIndexes?: string | undefined;
+  readonly retryAfterSeconds?: number | undefined;
+}
+
 /** The pods of one Job, as far as ending them and reading their result needs it. */
 export interface PodsOfJob {
   /** Pods that have not ended and that nobody has asked to end. */
   readonly running: number;
   /** Pods that have been asked to end and have not ended. */
   readonly terminating: number;
-  readonly result: WorkerResult | undefined;
+  /** There are pods, and in none of them the contract container has ever started: not the message's fault. */
+  readonly neverStarted: boolean;
+  /** Of the newest pod. */
+  readonly result: WorkerReport | undefined;
+  /** Of the newest pod of each index of an Indexed Job. */
+  readonly resultOfIndex: ReadonlyMap<number, WorkerReport>;
 }
 
 /** What GetQueueAttributes says; all counts are approximate. */
@@ -113,6 +160,8 @@ export interface QueueAttributes {
   readonly delayed: number;
   readonly deadLetterArn: string | undefined;
   readonly maxReceiveCount: number | undefined;
+  /** How long SQS keeps a message from when it was sent, in seconds. */
+  readonly retentionSeconds: number;
 }
 
 /** A condition's reason (CamelCase) and message. */
@@ -155,15 +204,33 @@ export type RevisionTemplate = Pick<
   'jobTemplate' | 'serviceAccountName' | 'storage' | 'imagePullSecret'
 >;
 
+/** A create that was sent and never answered, and that reading did not resolve: it may still arrive. */
+export interface UnconfirmedClaim {
+  readonly action: ClaimAction;
+  /** When it was last sent, epoch ms. */
+  readonly sentAtMs: number;
+}
+
+/** Whether waiting for a fuller batch makes sense: is a poll under way, and did the one before it come back full? */
+export type Arrivals = 'none' | 'possible' | 'likely';
+
 /** Everything one decision may look at. */
 export interface Snapshot {
   readonly nowMs: number;
-  /** Undefined when the BatchQueue is gone or not yet seen; its Jobs are settled all the same. */
+  /** Undefined when the BatchQueue is gone, not yet seen, or not valid; its Jobs are settled all the same. */
   readonly queue: BatchQueue | undefined;
+  /** There is no BatchQueue, or it is being deleted. */
+  readonly isGone: boolean;
   /** Problems of a BatchQueue that the schema let through; it starts nothing new. */
   readonly problems: readonly string[];
   readonly claims: readonly Claim[];
   readonly inbox: readonly InboxMessage[];
+  readonly arrivals: Arrivals;
+  readonly unconfirmed: readonly UnconfirmedClaim[];
+  /** When the last consistent list of Jobs with several messages began, epoch ms; 0: never. */
+  readonly jobsListedAtMs: number;
+  /** When to look for payload Secrets that no Job uses, epoch ms; undefined: no reason to. */
+  readonly sweepAtMs: number | undefined;
   readonly revisions: readonly Revision[];
   readonly observation: QueueObservation;
   /** Why the last receive failed, while it still does. */
@@ -181,35 +248,75 @@ export type Action =
   | { readonly kind: 'renumberRevision'; readonly revision: Revision; readonly number: number }
   | { readonly kind: 'deleteRevision'; readonly revision: Revision }
   | { readonly kind: 'checkTemplate'; readonly hash: string; readonly job: KubeObject }
-  /** Create the Job that holds the message. */
-  | { readonly kind: 'claim'; readonly message: InboxMessage; readonly job: KubeObject }
-  /** The message came back while its Job lives: store the newest receipt handle. */
-  | { readonly kind: 'adopt'; readonly message: InboxMessage; readonly claim: Claim; readonly ledger: Ledger }
+  | ClaimAction
+  | RerunAction
+  /** The messages came back while their Job lives: store the newest receipt handles. */
+  | {
+      readonly kind: 'adopt';
+      readonly messages: readonly InboxMessage[];
+      readonly claim: Claim;
+      readonly ledger: Ledger;
+    }
   /** The message came back after its Job succeeded: delete it again. */
   | { readonly kind: 'discard'; readonly message: InboxMessage }
-  /** Give back a message that gets no Job. */
-  | {
-      readonly kind: 'release';
-      readonly message: InboxMessage;
-      readonly delaySeconds: number;
-      readonly reason: string;
-    }
+  | ReleaseAction
   /** Let go of a message whose lease has ended; SQS brings it back. */
   | { readonly kind: 'forget'; readonly message: InboxMessage }
+  /** Read the Jobs that hold several messages anew, past every cache. */
+  | { readonly kind: 'listJobs' }
   | Settle
   /** End the pods of a Job that somebody deletes. */
   | { readonly kind: 'stopPods'; readonly claim: Claim }
   /** Clean up a settled Job beyond the history limits. */
-  | { readonly kind: 'deleteJob'; readonly claim: Claim };
+  | { readonly kind: 'deleteJob'; readonly claim: Claim }
+  /** Delete payload Secrets that no Job uses. */
+  | { readonly kind: 'sweepPayloads' };
 
-/** SQS first, then the finalizer: a crash in between repeats the first step harmlessly. */
+/** Create the Job that holds the messages; what they carry stands in Secrets made before it, if it is large. */
+export interface ClaimAction {
+  readonly kind: 'claim';
+  readonly messages: readonly InboxMessage[];
+  readonly job: KubeObject;
+  readonly secrets: readonly KubeObject[];
+}
+
+/** Create the next run of an attempt that an infrastructure fault has ended. */
+export interface RerunAction {
+  readonly kind: 'rerun';
+  readonly claim: Claim;
+  readonly job: KubeObject;
+  /** Deliveries since then, whose receipt handles the new Job holds. */
+  readonly redelivered: readonly InboxMessage[];
+}
+
+/** Give back messages that get no Job; on FIFO queues in this order, which is last to first. */
+export interface ReleaseAction {
+  readonly kind: 'release';
+  readonly messages: readonly InboxMessage[];
+  readonly delaySeconds: number;
+  readonly reason: string;
+}
+
+/** What the queue is told of one message of a Job. `copy`: to the dead-letter queue at once, then delete. */
+export interface Verdict {
+  readonly message: HeldMessage;
+  readonly does: 'delete' | 'release' | 'reject' | 'copy';
+  /** Until the message is visible again, in seconds; 0 for deletes. */
+  readonly delaySeconds: number;
+}
+
+/** SQS first, then one write of the Job: a crash in between repeats the first step harmlessly. */
 export interface Settle {
   readonly kind: 'settle';
   readonly claim: Claim;
-  /** `abandon` drops the finalizer only: the ledger is unreadable and SQS's timeout returns the message. */
-  readonly verdict: 'delete' | 'release' | 'abandon';
-  readonly messages: readonly LedgerMessage[];
-  readonly delaySeconds: number;
+  /** On FIFO queues in the order in which SQS must be told. */
+  readonly verdicts: readonly Verdict[];
+  /** True: nothing is owed after this and the finalizer goes. False: other indexes of the Job still run. */
+  readonly final: boolean;
+  /** Why a final settlement tells the queue nothing, or says less than the Job's outcome. */
+  readonly note: 'superseded' | 'abandoned' | undefined;
+  /** Where copies of rejected messages go. */
+  readonly deadLetterArn: string | undefined;
   readonly result: WorkerResult | undefined;
 }
 
@@ -225,8 +332,10 @@ export interface Lease {
 /** What intake may do until the next plan. */
 export interface IntakeTarget {
   readonly queue: QueueRef;
-  /** Jobs that may still be started, not counting what is in the inbox. */
-  readonly slots: number;
+  /** Messages that may still be taken for Jobs; what is in the inbox or asked for is not taken off. */
+  readonly room: number;
+  /** Most messages one receive may bring: 10, or less on a FIFO queue, whose groups come together. */
+  readonly perReceive: number;
   readonly visibilityTimeoutSeconds: number;
 }
 
@@ -236,6 +345,7 @@ export interface IntakeTarget {
  */
 export type Pace = 'working' | 'polling' | 'waiting';
 
+/** How one BatchQueue goes on. */
 export interface Plan {
   readonly actions: readonly Action[];
   readonly pace: Pace;

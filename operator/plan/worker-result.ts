@@ -2,23 +2,39 @@ import { z } from 'zod';
 import type { KubeObject } from '../ports.ts';
 import { CONTRACT_EXIT_CODES, DEFAULT_CONTAINER } from './job.ts';
 import { readJson } from './read-json.ts';
-import type { PodsOfJob, WorkerResult } from './types.ts';
+import type { PodsOfJob, WorkerReport, WorkerResult } from './types.ts';
 
 /** What status and annotations keep of a worker's message, in characters. */
 const MAX_MESSAGE = 1_024;
 
+/** Where the Job controller says which index a pod works on. */
+const ANNOTATION_INDEX = 'batch.kubernetes.io/job-completion-index';
+
 /**
- * What the pods of one Job say: how many still have to end, and the exit code and termination message of the contract
- * container. A result that is missing or unreadable is only ever less to tell; no decision to delete rests on it.
+ * What the pods of one Job say: how many still have to end, and the exit code and result file of the contract container.
+ * A result that is missing or unreadable is only ever less to tell: nothing is deleted for the lack of one.
  */
 export function podsOfJobFrom(pods: readonly KubeObject[]): PodsOfJob {
   const alive = pods.filter((pod) => !hasEnded(pod));
-  const newest = pods.toSorted((a, b) => createdAt(b) - createdAt(a))[0];
+  const byAge = pods.toSorted((a, b) => createdAt(a) - createdAt(b));
+  const newest = byAge.at(-1);
   return {
     running: alive.filter((pod) => pod.metadata.deletionTimestamp === undefined).length,
     terminating: alive.filter((pod) => pod.metadata.deletionTimestamp !== undefined).length,
+    neverStarted: pods.length > 0 && pods.every((pod) => !hasStarted(pod)),
     result: newest && resultOf(newest),
+    resultOfIndex: resultsByIndex(byAge),
   };
+}
+
+function resultsByIndex(byAge: readonly KubeObject[]): ReadonlyMap<number, WorkerReport> {
+  const results = new Map<number, WorkerReport>();
+  for (const pod of byAge) {
+    const index = Number(pod.metadata.annotations?.[ANNOTATION_INDEX] ?? Number.NaN);
+    const result = Number.isInteger(index) ? resultOf(pod) : undefined;
+    if (result) results.set(index, result);
+  }
+  return results;
 }
 
 /** What is known of a failed Job whose pod is gone: the Failed condition, which names the contract's exit codes. */
@@ -37,18 +53,25 @@ const terminatedSchema = z.object({
   message: z.string().default(''),
 });
 
+const containerStateSchema = z
+  .object({ terminated: terminatedSchema.optional(), running: z.looseObject({}).optional() })
+  .optional();
+
 const podStatusSchema = z.object({
   phase: z.string().optional(),
   reason: z.string().optional(),
   message: z.string().default(''),
   containerStatuses: z
-    .array(
-      z.object({ name: z.string(), state: z.object({ terminated: terminatedSchema.optional() }).optional() }),
-    )
+    .array(z.object({ name: z.string(), state: containerStateSchema, lastState: containerStateSchema }))
     .default([]),
 });
 
+const indexList = z.string().max(1_000).optional().catch(undefined);
+
 const reportSchema = z.object({
+  succeededIndexes: indexList,
+  rejectedIndexes: indexList,
+  retryAfterSeconds: z.number().min(0).optional().catch(undefined),
   reason: z.string().default(''),
   // Figures only: whatever else a worker puts there is not shown.
   summary: z
@@ -57,18 +80,38 @@ const reportSchema = z.object({
     .default({}),
 });
 
-function resultOf(pod: KubeObject): WorkerResult | undefined {
+/** Reasons of a container that ended without its program ever having run. */
+const NEVER_RAN = new Set(['StartError', 'ContainerCannotRun', 'ContainerStatusUnknown']);
+
+/** True once the program of the contract container has run, whatever became of it; and when that cannot be told. */
+function hasStarted(pod: KubeObject): boolean {
+  const container = contractStatus(pod);
+  const { phase } = statusOf(pod);
+  if (!container) return phase !== 'Pending' && phase !== 'Failed';
+  const ended = container.state?.terminated ?? container.lastState?.terminated;
+  if (container.state?.running) return true;
+  return ended !== undefined && !NEVER_RAN.has(ended.reason);
+}
+
+function contractStatus(pod: KubeObject) {
+  return statusOf(pod).containerStatuses.find(({ name }) => name === contractContainerName(pod));
+}
+
+function resultOf(pod: KubeObject): WorkerReport | undefined {
   const status = statusOf(pod);
-  const terminated = status.containerStatuses.find(({ name }) => name === contractContainerName(pod))?.state
-    ?.terminated;
+  const terminated = contractStatus(pod)?.state?.terminated;
   if (!terminated) {
     if (status.reason === undefined) return undefined;
     return { exitCode: undefined, reason: status.reason, message: clip(status.message) };
   }
+  const report = readJson(terminated.message, reportSchema);
   return {
     exitCode: terminated.exitCode,
     reason: CONTRACT_EXIT_CODES[terminated.exitCode] ?? terminated.reason,
-    message: clip(reasonIn(terminated.message)),
+    message: clip(report ? wordsOf(report) : terminated.message.trim()),
+    succeededIndexes: report?.succeededIndexes,
+    rejectedIndexes: report?.rejectedIndexes,
+    retryAfterSeconds: report?.retryAfterSeconds,
   };
 }
 
@@ -82,9 +125,7 @@ function contractContainerName(pod: KubeObject): string | undefined {
 }
 
 /** The contract's result is JSON with a `reason` and perhaps a `summary`; any other text is shown as it is. */
-function reasonIn(terminationMessage: string): string {
-  const report = readJson(terminationMessage, reportSchema);
-  if (report === undefined) return terminationMessage.trim();
+function wordsOf(report: z.output<typeof reportSchema>): string {
   const figures = Object.entries(report.summary).map(([name, value]) => `${name} ${value}`);
   return figures.length === 0 ? report.reason : `${report.reason} (${figures.join(', ')})`.trim();
 }

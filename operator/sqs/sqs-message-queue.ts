@@ -2,19 +2,24 @@ import {
   ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
   GetQueueAttributesCommand,
+  type MessageAttributeValue,
   ReceiveMessageCommand,
   type Message as SdkMessage,
+  SendMessageCommand,
+  type SendMessageCommandInput,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 import { z } from 'zod';
 import type { Message, MessageAttribute, QueueAttributes, QueueRef } from '../plan/types.ts';
 import type { Clock } from '../ports.ts';
-import type { EntryResult, MessageQueue, ReceiptEntry, ReceiveOptions } from '../world.ts';
+import type { DeadLetterCopy, EntryResult, MessageQueue, ReceiptEntry, ReceiveOptions } from '../world.ts';
 import type { Purpose, SqsClients } from './sqs-clients.ts';
 import { sqsEntryError, sqsError } from './sqs-errors.ts';
 
 /** SQS allows ten entries per batch request. */
 const MAX_BATCH = 10;
+/** SQS keeps no message longer, in seconds (14 days). */
+const MAX_RETENTION_SECONDS = 1_209_600;
 
 /** SQS through the AWS SDK: the only file that calls it. */
 export class SqsMessageQueue implements MessageQueue {
@@ -41,6 +46,7 @@ export class SqsMessageQueue implements MessageQueue {
       messageFrom(message, {
         queue,
         receivedAtMs,
+        arrivedAtMs: this.#clock.now(),
         visibilityTimeoutSeconds: options.visibilityTimeoutSeconds,
       }),
     );
@@ -62,6 +68,25 @@ export class SqsMessageQueue implements MessageQueue {
     });
   }
 
+  sendToDeadLetter(
+    queue: QueueRef,
+    deadLetterArn: string,
+    copies: readonly DeadLetterCopy[],
+  ): Promise<readonly EntryResult[]> {
+    const url = deadLetterUrl(queue.url, deadLetterArn);
+    return Promise.all(
+      copies.map(async (copy) => {
+        const command = new SendMessageCommand(copyRequest(url, copy));
+        try {
+          await this.#call('SendMessage', url, 'settle', (client) => client.send(command));
+          return { id: copy.id, error: undefined };
+        } catch (error) {
+          return { id: copy.id, error: sqsError('SendMessage', error) };
+        }
+      }),
+    );
+  }
+
   async describe(url: string): Promise<QueueAttributes> {
     const attributes = await this.#attributes(url);
     const redrive = parseRedrivePolicy(attributes['RedrivePolicy']);
@@ -72,13 +97,12 @@ export class SqsMessageQueue implements MessageQueue {
       delayed: Number(attributes['ApproximateNumberOfMessagesDelayed'] ?? 0),
       deadLetterArn: redrive.deadLetterTargetArn,
       maxReceiveCount: redrive.maxReceiveCount,
+      retentionSeconds: Number(attributes['MessageRetentionPeriod'] ?? MAX_RETENTION_SECONDS),
     };
   }
 
   async countDeadLetters(url: string, deadLetterArn: string): Promise<number | undefined> {
-    // A dead-letter queue is in the account and region of its source, so its URL differs in the name only.
-    const name = deadLetterArn.split(':').at(-1) ?? '';
-    const attributes = await this.#attributes(url.replace(/[^/]+$/, name));
+    const attributes = await this.#attributes(deadLetterUrl(url, deadLetterArn));
     const visible = attributes['ApproximateNumberOfMessages'];
     return visible === undefined ? undefined : Number(visible);
   }
@@ -135,6 +159,38 @@ async function inBatches(
   return results.flat();
 }
 
+/** A dead-letter queue is in the account and region of its source, so its URL differs in the name only. */
+function deadLetterUrl(url: string, deadLetterArn: string): string {
+  return url.replace(/[^/]+$/, deadLetterArn.split(':').at(-1) ?? '');
+}
+
+/** SQS allows ten attributes; the sender's own come first. */
+const MAX_ATTRIBUTES = 10;
+
+function copyRequest(url: string, copy: DeadLetterCopy): SendMessageCommandInput {
+  const { id, body, groupId, reason } = copy;
+  const own = Object.entries(copy.messageAttributes).map(
+    ([name, { dataType, stringValue, binaryValue }]): [string, MessageAttributeValue] => [
+      name,
+      {
+        DataType: dataType,
+        ...(stringValue !== undefined && { StringValue: stringValue }),
+        ...(binaryValue !== undefined && { BinaryValue: Buffer.from(binaryValue, 'base64') }),
+      },
+    ],
+  );
+  const ours: [string, MessageAttributeValue][] = [
+    ['BatchQueueReason', { DataType: 'String', StringValue: reason === '' ? 'rejected' : reason }],
+    ['BatchQueueMessageId', { DataType: 'String', StringValue: id }],
+  ];
+  return {
+    QueueUrl: url,
+    MessageBody: body,
+    MessageAttributes: Object.fromEntries([...own, ...ours].slice(0, MAX_ATTRIBUTES)),
+    ...(groupId !== undefined && { MessageGroupId: groupId, MessageDeduplicationId: id }),
+  };
+}
+
 /** Message ids may hold characters that entry ids may not, so entries are numbered. */
 function batchEntry(entry: ReceiptEntry, index: number): { Id: string; ReceiptHandle: string } {
   return { Id: String(index), ReceiptHandle: entry.receiptHandle };
@@ -157,7 +213,7 @@ function entryResults(
   });
 }
 
-type Receive = Pick<Message, 'queue' | 'receivedAtMs' | 'visibilityTimeoutSeconds'>;
+type Receive = Pick<Message, 'queue' | 'receivedAtMs' | 'arrivedAtMs' | 'visibilityTimeoutSeconds'>;
 
 function messageFrom(message: SdkMessage, receive: Receive): Message {
   const attributes: Record<string, string> = { ...message.Attributes };

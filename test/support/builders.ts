@@ -8,11 +8,15 @@ import {
 import { FINALIZER_SETTLEMENT } from '../../operator/api/names.ts';
 import { claimFrom } from '../../operator/plan/claim.ts';
 import { isoSeconds } from '../../operator/plan/iso-time.ts';
-import { buildJob, ownerReference } from '../../operator/plan/job.ts';
+import { buildJob } from '../../operator/plan/job.ts';
+import { ledgerOf } from '../../operator/plan/ledger.ts';
+import { buildMessagesFile } from '../../operator/plan/messages-file.ts';
+import { ownerReference } from '../../operator/plan/owner.ts';
 import { hashTemplate, templateOf } from '../../operator/plan/revision.ts';
 import type {
   Claim,
   InboxMessage,
+  Ledger,
   Message,
   QueueAttributes,
   QueueObservation,
@@ -102,6 +106,7 @@ export function aMessage(parts: Partial<Message> = {}): Message {
     receiveCount,
     sentAtMs: NOW_MS - 60_000,
     receivedAtMs: NOW_MS - 5_000,
+    arrivedAtMs: NOW_MS - 4_900,
     visibilityTimeoutSeconds: 300,
     attributes: { SentTimestamp: String(NOW_MS - 60_000), ApproximateReceiveCount: String(receiveCount) },
     messageAttributes: {},
@@ -118,7 +123,15 @@ export interface ClaimParts {
   readonly queue?: BatchQueue;
   readonly revision?: number;
   readonly message?: Partial<Message>;
+  /** Instead of `message`, for a Job with several. */
+  readonly messages?: readonly Message[];
   readonly attempt?: number;
+  readonly run?: number;
+  /** Of the ledger: messages settled already. */
+  readonly fates?: Partial<Pick<Ledger, 'deleted' | 'released' | 'rejected'>>;
+  /** `completedIndexes` and `failedIndexes` of the Job's status. */
+  readonly completedIndexes?: string;
+  readonly failedIndexes?: string;
   readonly outcome?: Claim['outcome'];
   readonly settled?: boolean;
   readonly deleting?: boolean;
@@ -131,26 +144,42 @@ export interface ClaimParts {
 
 /** The Job of a claim as the API server would show it. */
 export function aJob(parts: ClaimParts = {}): KubeObject {
-  const { queue = aQueue(), attempt = 1, revision = 1, settled = false, deleting = false } = parts;
+  const { queue = aQueue(), attempt = 1, run = 1, revision = 1 } = parts;
+  const messages = parts.messages ?? [aMessage(parts.message)];
   const job = buildJob({
     queue,
     revision: aRevision(queue, revision),
-    message: aMessage(parts.message),
-    attempt,
+    ledger: { ...ledgerOf(messages, attempt, run), ...parts.fates },
+    payload: { inline: buildMessagesFile(messages, attempt), secrets: [] },
+    traceparent: undefined,
   });
   return {
     ...job,
     metadata: {
       ...job.metadata,
-      ...(parts.name !== undefined && { name: parts.name }),
-      uid: `uid-${parts.name ?? job.metadata.name}`,
-      resourceVersion: '7',
-      creationTimestamp: isoSeconds(NOW_MS - 4_000),
-      annotations: { ...job.metadata.annotations, ...parts.annotations },
-      finalizers: settled ? [] : [FINALIZER_SETTLEMENT],
-      ...(deleting && { deletionTimestamp: isoSeconds(NOW_MS - 1_000) }),
+      ...metadataAsServed(parts, job),
     },
-    status: jobStatus(parts),
+    status: { ...jobStatus(parts), ...indexStatus(parts) },
+  };
+}
+
+function metadataAsServed(parts: ClaimParts, { metadata }: KubeObject): ObjectMeta {
+  const { name = metadata.name, settled = false, deleting = false } = parts;
+  return {
+    name,
+    uid: `uid-${name}`,
+    resourceVersion: '7',
+    creationTimestamp: isoSeconds(NOW_MS - 4_000),
+    annotations: { ...metadata.annotations, ...parts.annotations },
+    finalizers: settled ? [] : [FINALIZER_SETTLEMENT],
+    ...(deleting && { deletionTimestamp: isoSeconds(NOW_MS - 1_000) }),
+  };
+}
+
+function indexStatus({ completedIndexes, failedIndexes }: ClaimParts): object {
+  return {
+    ...(completedIndexes !== undefined && { completedIndexes }),
+    ...(failedIndexes !== undefined && { failedIndexes }),
   };
 }
 
@@ -189,6 +218,7 @@ export function attributesOf(parts: Partial<QueueAttributes> = {}): QueueAttribu
     delayed: 0,
     deadLetterArn: DEAD_LETTER_ARN,
     maxReceiveCount: 3,
+    retentionSeconds: 345_600,
     ...parts,
   };
 }
@@ -207,9 +237,14 @@ export function aSnapshot(parts: Partial<Snapshot> = {}): Snapshot {
   return {
     nowMs: NOW_MS,
     queue,
+    isGone: queue === undefined || queue.metadata.deletionTimestamp !== undefined,
     problems: [],
     claims: [],
     inbox: [],
+    arrivals: 'none',
+    unconfirmed: [],
+    jobsListedAtMs: NOW_MS,
+    sweepAtMs: undefined,
     revisions: queue ? [aRevision(queue)] : [],
     observation: reachable(),
     receiveProblem: undefined,

@@ -1,7 +1,7 @@
 import { OperatorError } from '../../operator/errors.ts';
 import type { Message, QueueAttributes, QueueRef } from '../../operator/plan/types.ts';
 import type { Clock } from '../../operator/ports.ts';
-import type { EntryResult, ReceiptEntry, ReceiveOptions } from '../../operator/world.ts';
+import type { DeadLetterCopy, EntryResult, ReceiptEntry, ReceiveOptions } from '../../operator/world.ts';
 
 const MAX_VISIBILITY_MS = 43_200_000;
 
@@ -42,6 +42,8 @@ export class FakeSqs {
   readonly #messages = new Map<string, Stored>();
   readonly #waiting = new Set<() => void>();
   #handles = 0;
+  /** Reasons of the copies in the dead-letter queue, by the id of what was copied. */
+  readonly copied = new Map<string, string>();
 
   constructor(options: FakeSqsOptions) {
     this.#options = options;
@@ -114,6 +116,12 @@ export class FakeSqs {
     });
   }
 
+  /** Copies to the dead-letter queue; each is a message of its own there. */
+  copy(copies: readonly DeadLetterCopy[]): readonly EntryResult[] {
+    for (const { id, reason } of copies) this.copied.set(id, reason);
+    return copies.map(({ id }) => ({ id, error: undefined }));
+  }
+
   describe(): QueueAttributes {
     const now = this.#options.clock.now();
     const held = [...this.#messages.values()].filter(({ place }) => place === 'queue');
@@ -126,6 +134,7 @@ export class FakeSqs {
       delayed: 0,
       deadLetterArn,
       maxReceiveCount,
+      retentionSeconds: 345_600,
     };
   }
 
@@ -161,6 +170,7 @@ export class FakeSqs {
       receiveCount,
       sentAtMs,
       receivedAtMs: requestedAtMs,
+      arrivedAtMs: now,
       visibilityTimeoutSeconds: options.visibilityTimeoutSeconds,
       attributes: { SentTimestamp: String(sentAtMs), ApproximateReceiveCount: String(receiveCount) },
       messageAttributes: {},

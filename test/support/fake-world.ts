@@ -72,7 +72,7 @@ export class FakeWorld {
       deadLetterArn: DEAD_LETTER_ARN,
       maxReceiveCount: 5,
       onDelete: (id) => {
-        if (!this.cluster.succeeded.has(id))
+        if (!this.cluster.succeeded.has(id) && !this.sqs.copied.has(id))
           this.violations.push(`message ${id} was deleted without success`);
       },
     });
@@ -285,6 +285,7 @@ class Operator {
         call('release', () => sqs.changeVisibility(entries, seconds)),
       renew: (_, entries, seconds) => call('renew', () => sqs.changeVisibility(entries, seconds)),
       delete: (_, entries) => call('delete messages', () => sqs.delete(entries)),
+      sendToDeadLetter: (_, __, copies) => call('copy', () => sqs.copy(copies)),
       describe: () => call('describe', () => sqs.describe()),
       countDeadLetters: () => call('describe', () => sqs.countDeadLetters()),
     };

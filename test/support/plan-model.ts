@@ -1,6 +1,6 @@
 import { ANNOTATION_LEDGER, ANNOTATION_RESULT, FINALIZER_SETTLEMENT } from '../../operator/api/names.ts';
 import { claimFrom } from '../../operator/plan/claim.ts';
-import { formatLedger } from '../../operator/plan/ledger.ts';
+import { formatLedger, withFates } from '../../operator/plan/ledger.ts';
 import { revisionFrom } from '../../operator/plan/revision.ts';
 import type { Action, Claim, Settle, Snapshot } from '../../operator/plan/types.ts';
 import type { KubeObject, ObjectMeta } from '../../operator/ports.ts';
@@ -27,25 +27,31 @@ export function applied(snapshot: Snapshot, action: Action): Snapshot {
       };
     case 'checkTemplate':
       return { ...snapshot, templateCheck: { kind: 'valid' } };
-    case 'claim': {
-      const made = claimFrom({ ...action.job, metadata: { ...action.job.metadata, uid: 'new' } });
-      return withoutMessage({ ...snapshot, claims: [...snapshot.claims, made] }, action.message.id);
-    }
+    case 'claim':
+      return withJob(snapshot, action.job, action.messages);
+    case 'rerun':
+      return withJob(snapshot, action.job, action.redelivered);
     case 'adopt': {
       const annotations = { [ANNOTATION_LEDGER]: formatLedger(action.ledger) };
       const changed = withMetadata(action.claim, { annotations, finalizers: [FINALIZER_SETTLEMENT] });
-      return withoutMessage(withClaim(snapshot, action.claim, changed), action.message.id);
+      return withoutMessages(withClaim(snapshot, action.claim, changed), action.messages);
     }
-    case 'discard':
     case 'release':
+      return withoutMessages(snapshot, action.messages);
+    case 'discard':
     case 'forget':
-      return withoutMessage(snapshot, action.message.id);
+      return withoutMessages(snapshot, [action.message]);
+    case 'listJobs':
+      return { ...snapshot, jobsListedAtMs: snapshot.nowMs, unconfirmed: [] };
+    case 'sweepPayloads':
+      return { ...snapshot, sweepAtMs: undefined };
     case 'settle':
       return settled(snapshot, action);
     case 'stopPods': {
       const { name } = action.claim.job.metadata;
-      const { running = 0, terminating = 0, result } = snapshot.pods.get(name) ?? {};
-      const after = { running: 0, terminating: terminating + running, result };
+      const before = snapshot.pods.get(name);
+      if (!before) return snapshot;
+      const after = { ...before, running: 0, terminating: before.terminating + before.running };
       return { ...snapshot, pods: new Map([...snapshot.pods, [name, after]]) };
     }
     case 'deleteJob':
@@ -53,13 +59,29 @@ export function applied(snapshot: Snapshot, action: Action): Snapshot {
   }
 }
 
+function withJob(snapshot: Snapshot, job: KubeObject, messages: readonly { id: string }[]): Snapshot {
+  const made = claimFrom({ ...job, metadata: { ...job.metadata, uid: 'new' } });
+  const unconfirmed = snapshot.unconfirmed.filter(
+    ({ action }) => action.job.metadata.name !== job.metadata.name,
+  );
+  return withoutMessages({ ...snapshot, claims: [...snapshot.claims, made], unconfirmed }, messages);
+}
+
+const FATES = { delete: 'deleted', copy: 'deleted', release: 'released', reject: 'rejected' } as const;
+
 /** A Job that is being deleted disappears with its last finalizer. */
-function settled(snapshot: Snapshot, { claim, result, messages }: Settle): Snapshot {
-  const annotations = result ? { [ANNOTATION_RESULT]: JSON.stringify(result) } : {};
-  const after = claim.deleting ? undefined : withMetadata(claim, { annotations, finalizers: [] });
-  let next = withClaim(snapshot, claim, after);
-  for (const { id } of messages) next = withoutMessage(next, id);
-  return next;
+function settled(snapshot: Snapshot, { claim, result, verdicts, final }: Settle): Snapshot {
+  const fates = new Map(verdicts.map(({ message, does }) => [message.index, FATES[does]]));
+  const annotations = {
+    ...(claim.ledger && { [ANNOTATION_LEDGER]: formatLedger(withFates(claim.ledger, fates)) }),
+    ...(result && { [ANNOTATION_RESULT]: JSON.stringify(result) }),
+  };
+  const finalizers = final ? [] : (claim.job.metadata.finalizers ?? []);
+  const after = final && claim.deleting ? undefined : withMetadata(claim, { annotations, finalizers });
+  return withoutMessages(
+    withClaim(snapshot, claim, after),
+    verdicts.map(({ message }) => message),
+  );
 }
 
 function withMetadata({ job }: Claim, { annotations, ...metadata }: Partial<ObjectMeta>): KubeObject {
@@ -80,6 +102,7 @@ function withClaim(snapshot: Snapshot, { job }: Claim, after: KubeObject | undef
   };
 }
 
-function withoutMessage(snapshot: Snapshot, id: string): Snapshot {
-  return { ...snapshot, inbox: snapshot.inbox.filter((message) => message.id !== id) };
+function withoutMessages(snapshot: Snapshot, messages: readonly { id: string }[]): Snapshot {
+  const gone = new Set(messages.map(({ id }) => id));
+  return { ...snapshot, inbox: snapshot.inbox.filter(({ id }) => !gone.has(id)) };
 }

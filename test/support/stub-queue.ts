@@ -1,5 +1,11 @@
 import type { Message, QueueAttributes, QueueRef } from '../../operator/plan/types.ts';
-import type { EntryResult, MessageQueue, ReceiptEntry, ReceiveOptions } from '../../operator/world.ts';
+import type {
+  DeadLetterCopy,
+  EntryResult,
+  MessageQueue,
+  ReceiptEntry,
+  ReceiveOptions,
+} from '../../operator/world.ts';
 import { attributesOf } from './builders.ts';
 
 /** A request that a test answers when it wants to. */
@@ -22,6 +28,9 @@ export class StubQueue implements MessageQueue {
   readonly receives: Pending<ReceiveOptions & { queue: QueueRef }, readonly Message[]>[] = [];
   readonly renewals: Pending<EntriesCall, readonly EntryResult[]>[] = [];
   readonly settlements: (EntriesCall & { readonly what: 'release' | 'delete' })[] = [];
+  readonly copies: DeadLetterCopy[] = [];
+  copyAnswer: (ids: readonly string[]) => Promise<readonly EntryResult[]> = (ids) =>
+    Promise.resolve(done(ids));
   /** URLs that were described, and dead-letter ARNs that were counted, in order. */
   readonly described: string[] = [];
   describeAnswer: () => Promise<QueueAttributes> = () => Promise.resolve(attributesOf());
@@ -47,6 +56,11 @@ export class StubQueue implements MessageQueue {
     const call = callOf(queue, entries, undefined);
     this.settlements.push({ what: 'delete', ...call });
     return this.settleAnswer(call.ids);
+  }
+
+  sendToDeadLetter(_queue: QueueRef, _deadLetterArn: string, copies: readonly DeadLetterCopy[]) {
+    this.copies.push(...copies);
+    return this.copyAnswer(copies.map(({ id }) => id));
   }
 
   describe(url: string): Promise<QueueAttributes> {

@@ -90,7 +90,7 @@ function expectedPodSpec(queue: QueueCase): object {
       },
     ],
     volumes: [
-      { name: 'batchqueue-messages', downwardAPI: expect.anything() },
+      { name: 'batchqueue-messages', projected: expect.anything() },
       { name: 'batchqueue-storage', persistentVolumeClaim: { claimName: 'orders-files' } },
     ],
   };

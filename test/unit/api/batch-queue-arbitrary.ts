@@ -153,7 +153,9 @@ function containers(count: number): Json[] {
 const MUTATIONS: readonly Mutation[] = [
   ['queue.url', url],
   ['queue.visibilityTimeoutSeconds', around(10, 3600)],
-  ['queue.batchSize', around(1, 1)],
+  ['queue.batchSize', around(1, 100)],
+  ['queue.batchWindowSeconds', around(0, 300)],
+  ['deadLetter.sendRejected', fc.constantFrom<unknown>(true, false, 'yes', null)],
   ['queue', fc.constantFrom<unknown>(undefined, null, {}, [])],
   ['maxConcurrentJobs', around(0, 1000)],
   ['suspend', fc.constantFrom<unknown>(true, false, 'true', 0)],

@@ -53,7 +53,8 @@ describe('parseBatchQueue', () => {
       queue: {
         metadata: { name: 'orders' },
         spec: {
-          queue: { url: URL, visibilityTimeoutSeconds: 300, batchSize: 1 },
+          queue: { url: URL, visibilityTimeoutSeconds: 300, batchSize: 1, batchWindowSeconds: 0 },
+          deadLetter: { sendRejected: false },
           maxConcurrentJobs: 10,
           suspend: false,
           retry: { minBackoffSeconds: 10, maxBackoffSeconds: 3600 },
@@ -86,12 +87,11 @@ describe('parseBatchQueue', () => {
       },
     });
     expect(problemsOf(object)).toEqual([
-      { path: 'spec.queue.batchSize', message: 'must be 1, got 0' },
+      { path: 'spec.queue.batchSize', message: 'must be 1..100, got 0' },
       { path: 'spec.maxConcurrentJobs', message: 'must be 0..1000, got 1001' },
       { path: 'spec.retry.minBackoffSeconds', message: 'must be 1..43200, got 0' },
       { path: 'metadata.name', message: expect.stringContaining('at most 52 characters') },
       { path: 'spec.queue.url', message: expect.stringContaining('must be http(s)://host[:port]') },
-      { path: 'spec.queue.batchSize', message: expect.stringContaining('one message per Job') },
       { path: 'spec.storage.mountPath', message: expect.stringContaining('must be an absolute path') },
     ]);
   });

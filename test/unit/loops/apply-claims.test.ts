@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT } from '../../../operator/api/names.ts';
 import { claimFrom } from '../../../operator/plan/claim.ts';
 import { parseLedger } from '../../../operator/plan/ledger.ts';
-import type { Action, Claim, Message, Settle } from '../../../operator/plan/types.ts';
+import type { Action, Claim, Message, Settle, Verdict } from '../../../operator/plan/types.ts';
 import type { KubeObject } from '../../../operator/ports.ts';
 import { JOBS } from '../../../operator/world.ts';
 import { aMessage, MESSAGE_ID } from '../../support/builders.ts';
@@ -20,12 +20,28 @@ beforeEach(() => {
 });
 
 function claimAction(message: Message, job = jobFor(message)): Action {
-  return { kind: 'claim', message: { trustedUntilMs: 0, ...message }, job };
+  return { kind: 'claim', messages: [{ trustedUntilMs: 0, ...message }], job, secrets: [] };
 }
 
-function settleAction(claim: Claim, parts: Partial<Settle> = {}): Settle {
-  const messages = claim.ledger?.messages ?? [];
-  return { kind: 'settle', claim, verdict: 'delete', messages, delaySeconds: 0, result: undefined, ...parts };
+interface SettleParts extends Partial<Settle> {
+  readonly does?: Verdict['does'];
+  readonly delaySeconds?: number;
+}
+
+function settleAction(
+  claim: Claim,
+  { does = 'delete', delaySeconds = 0, ...parts }: SettleParts = {},
+): Settle {
+  return {
+    kind: 'settle',
+    claim,
+    verdicts: claim.held.map((message) => ({ message, does, delaySeconds })),
+    final: true,
+    note: undefined,
+    deadLetterArn: undefined,
+    result: undefined,
+    ...parts,
+  };
 }
 
 describe('claim', () => {
@@ -131,7 +147,7 @@ describe('adopt', () => {
       ...claim.ledger,
       messages: [{ id, receiptHandle, receiveCount, sentAtMs, receivedAtMs }],
     };
-    return { kind: 'adopt', message: { trustedUntilMs: 0, ...message }, claim, ledger };
+    return { kind: 'adopt', messages: [{ trustedUntilMs: 0, ...message }], claim, ledger };
   }
 
   test('stores the newest receipt handle, with the finalizer, and takes the message out of the inbox', async () => {
@@ -188,7 +204,7 @@ describe('settle', () => {
     const claim = stage.existing(jobFor(aMessage()));
     stage.queue.settleAnswer = ([id = '']) =>
       Promise.resolve([{ id, error: sqsFailure('LeaseLost', 'lost') }]);
-    await stage.apply(settleAction(claim, { verdict: 'release', delaySeconds: 10 }));
+    await stage.apply(settleAction(claim, { does: 'release', delaySeconds: 10 }));
     expect(stage.stored(claim.job.metadata.name)?.metadata.finalizers).toEqual([]);
   });
 
@@ -206,7 +222,7 @@ describe('settle', () => {
     job.metadata.finalizers = ['other', FINALIZER_SETTLEMENT];
     const claim = stage.existing(job);
     const result = { exitCode: 65, reason: 'DataError', message: 'line 3' };
-    await stage.apply(settleAction(claim, { verdict: 'release', delaySeconds: 30, result }));
+    await stage.apply(settleAction(claim, { does: 'release', delaySeconds: 30, result }));
     const after = stage.stored(job.metadata.name);
     expect(after?.metadata.finalizers).toEqual(['other']);
     expect(after && claimFrom(after).result).toEqual(result);
@@ -236,7 +252,7 @@ describe('settle', () => {
     const job = jobFor(aMessage());
     job.metadata.annotations = { [ANNOTATION_LEDGER]: '?' };
     const claim = stage.existing(job);
-    await stage.apply(settleAction(claim, { verdict: 'abandon' }));
+    await stage.apply(settleAction(claim, { note: 'abandoned' }));
     expect(stage.steps).toEqual(['patch']);
     expect(stage.told).toMatchObject([{ type: 'Warning', reason: 'LedgerUnreadable' }]);
   });
@@ -262,20 +278,20 @@ describe('settle', () => {
     ['a refused delete for a Job that stays', false, 'delete', 'QueueAccessDenied', 'QueueAccessDenied'],
     ['a refused release for a Job that stays', false, 'release', 'QueueAccessDenied', 'QueueAccessDenied'],
   ] as const)('that fails: %s', async (...row) => {
-    const [, isDeleted, verdict, code, outcome] = row;
+    const [, isDeleted, does, code, outcome] = row;
     const { job } = stage.existing(jobFor(aMessage()));
     if (isDeleted) stage.kube.delete(JOBS, 'shop', job.metadata.name);
     const claim = claimFrom(stage.stored(job.metadata.name) ?? job);
     const failure = sqsFailure(code, code === 'QueueUnreachable' ? 'retry' : 'terminal');
     stage.queue.settleAnswer = () => Promise.reject(failure);
-    expect(await codeOf(stage.apply(settleAction(claim, { verdict })))).toBe(outcome);
+    expect(await codeOf(stage.apply(settleAction(claim, { does })))).toBe(outcome);
   });
 
   test('sends nothing while a renewal is under way: it could overtake the release', async () => {
     const message = await stage.received({ visibilityTimeoutSeconds: 30 });
     const claim = stage.existing(jobFor(message));
     await stage.clock.advance(10_000);
-    const settled = stage.apply(settleAction(claim, { verdict: 'release' }));
+    const settled = stage.apply(settleAction(claim, { does: 'release' }));
     await stage.clock.settle();
     expect(stage.queue.settlements).toEqual([]);
     stage.queue.renewals.shift()?.answer(done([message.id]));

@@ -22,7 +22,9 @@ describe('a message that gets no Job', () => {
   ] as const)('%s: withdrawn, settled, and out of the inbox', async (kind, expected) => {
     const message = { trustedUntilMs: 0, ...(await stage.received()) };
     await stage.apply(
-      kind === 'discard' ? { kind, message } : { kind, message, delaySeconds: 7, reason: 'PayloadTooLarge' },
+      kind === 'discard'
+        ? { kind, message }
+        : { kind, messages: [message], delaySeconds: 7, reason: 'PayloadTooLarge' },
     );
     expect(stage.queue.settlements).toMatchObject([expected]);
     expect(stage.world.heartbeat.trustedUntil(QUEUE, message.id)).toBe(0);

@@ -7,6 +7,8 @@ import type { Subject, World } from '../../../operator/loops/interpreter.ts';
 import { QueueSession } from '../../../operator/loops/queue-session.ts';
 import { claimFrom } from '../../../operator/plan/claim.ts';
 import { buildJob } from '../../../operator/plan/job.ts';
+import { ledgerOf } from '../../../operator/plan/ledger.ts';
+import { buildMessagesFile } from '../../../operator/plan/messages-file.ts';
 import type { Action, Claim, Message } from '../../../operator/plan/types.ts';
 import type { KubeObject } from '../../../operator/ports.ts';
 import { type Events, JOBS, type KubeApi } from '../../../operator/world.ts';
@@ -74,7 +76,7 @@ export class ApplyStage {
       object: { metadata: { name: 'orders', namespace: 'shop', uid: 'queue-uid' } },
       status: {},
     };
-    session.intake.setTarget({ queue: QUEUE, slots: 10, visibilityTimeoutSeconds: 300 });
+    session.intake.setTarget({ queue: QUEUE, room: 10, perReceive: 10, visibilityTimeoutSeconds: 300 });
   }
 
   /** A message that the poll has brought, under its lease. */
@@ -128,9 +130,16 @@ export class ApplyStage {
   }
 }
 
-/** The Job for one attempt at a message. */
-export function jobFor(message: Message, attempt = 1): KubeObject {
-  return buildJob({ queue: aQueue(), revision: aRevision(), message, attempt });
+/** The Job for one attempt at a message, or at several. */
+export function jobFor(first: Message, attempt = 1, ...others: readonly Message[]): KubeObject {
+  const messages = [first, ...others];
+  return buildJob({
+    queue: aQueue(),
+    revision: aRevision(),
+    ledger: ledgerOf(messages, attempt),
+    payload: { inline: buildMessagesFile(messages, attempt), secrets: [] },
+    traceparent: undefined,
+  });
 }
 
 /** `done`, or the code of the error. */

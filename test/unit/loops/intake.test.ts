@@ -32,8 +32,8 @@ beforeEach(() => {
   });
 });
 
-function target(slots: number, parts: Partial<IntakeTarget> = {}): IntakeTarget {
-  return { queue: QUEUE, slots, visibilityTimeoutSeconds: 30, ...parts };
+function target(room: number, parts: Partial<IntakeTarget> = {}): IntakeTarget {
+  return { queue: QUEUE, room, perReceive: 10, visibilityTimeoutSeconds: 30, ...parts };
 }
 
 /** Messages with these numbers. */
@@ -92,7 +92,7 @@ describe('a poll', () => {
     intake.setTarget(target(2));
     await bring(1, 2);
     const [first, second] = intake.inbox();
-    if (first) intake.claimed(first);
+    if (first) intake.claimed([first]);
     expect(asked()).toEqual([]);
     if (second) intake.remove(second);
     expect(asked()).toEqual([1]);
@@ -145,7 +145,8 @@ describe('the inbox', () => {
     const [first] = intake.inbox();
     queue.receives.shift()?.answer([aMessage({ id: messageId(1), receiveCount: 2 })]);
     await clock.settle();
-    if (first) intake[done](first);
+    if (first && done === 'claimed') intake.claimed([first]);
+    if (first && done === 'remove') intake.remove(first);
     expect(intake.inbox()).toMatchObject([{ id: messageId(1), receiveCount: 2 }]);
   });
 });

@@ -79,7 +79,7 @@ describe('a message', () => {
 
   test('that fails is given back, tried again as the next attempt, and dead-lettered in the end', async () => {
     const world = await aWorld();
-    world.cluster.course = () => ({ runsForMs: 100, exitCode: 65 });
+    world.cluster.course = () => ({ runsForMs: 100, exitCode: 75 });
     const id = world.sqs.send('{}');
     await world.until('it is dead-lettered', () => placeOf(world, id) === 'dead-letter queue', 300_000);
     const attempts = world.jobs().map(({ metadata }) => metadata.labels?.['batchqueue.io/attempt']);
@@ -87,8 +87,27 @@ describe('a message', () => {
     expect(new Set(attempts)).toEqual(new Set(['1', '2', '3', '4', '5']));
     await world.clock.advance(10_000);
     expect(world.batchQueue()?.['status']).toMatchObject({
-      lastFailure: { exitCode: 65, reason: 'DataError', message: 'ended with 65' },
+      lastFailure: { exitCode: 75, reason: 'TemporaryFailure', message: 'ended with 75' },
     });
+  });
+
+  test('that its worker rejects is not run again, and dead-lettered by the redrive policy', async () => {
+    const world = await aWorld();
+    world.cluster.course = () => ({ runsForMs: 100, exitCode: 65 });
+    const id = world.sqs.send('{}');
+    await world.until('it is dead-lettered', () => placeOf(world, id) === 'dead-letter queue', 300_000);
+    expect(world.jobs()).toHaveLength(1);
+    expect(world.events.map(({ reason }) => reason)).toContain('RejectedBefore');
+  });
+
+  test('that its worker rejects is copied to the dead-letter queue at once, if the spec says so', async () => {
+    const world = await aWorld({ ...SPEC, deadLetter: { sendRejected: true } });
+    world.cluster.course = () => ({ runsForMs: 100, exitCode: 65 });
+    const id = world.sqs.send('{}');
+    await world.until('it is copied', () => placeOf(world, id) === 'deleted', 30_000);
+    expect([...world.sqs.copied]).toEqual([[id, 'DataError: ended with 65']]);
+    expect(world.sqs.receiveCountOf(id)).toBe(1);
+    expect(world.jobs()).toHaveLength(1);
   });
 
   test('is adopted by its running Job when it comes back after an outage', async () => {

@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { ANNOTATION_LEDGER } from '../../../operator/api/names.ts';
-import { type DispatchContext, newestClaims, planDispatch } from '../../../operator/plan/dispatch.ts';
+import { newestClaims } from '../../../operator/plan/claim.ts';
+import { planDispatch } from '../../../operator/plan/dispatch.ts';
 import { jobName } from '../../../operator/plan/job-name.ts';
+import type { DispatchContext } from '../../../operator/plan/judged-message.ts';
 import { CREATE_TIMEOUT_MS } from '../../../operator/plan/lease.ts';
 import { messageKey } from '../../../operator/plan/ledger.ts';
-import { MAX_MESSAGES_FILE_BYTES } from '../../../operator/plan/messages-file.ts';
+import { MAX_SECRET_BYTES } from '../../../operator/plan/messages-file.ts';
 import type { Action, InboxMessage } from '../../../operator/plan/types.ts';
 import {
   aClaim,
@@ -18,14 +20,26 @@ import {
   QUEUE,
 } from '../../support/builders.ts';
 
-function plan(message: InboxMessage, context: Partial<DispatchContext> = {}): Action[] {
-  const defaults = { nowMs: NOW_MS, queue: aQueue(), revision: aRevision(), claims: [] };
-  return planDispatch([message], { ...defaults, ...context });
+function plan(message: InboxMessage, context: Partial<DispatchContext> = {}): readonly Action[] {
+  return planDispatch([message], { ...DEFAULTS, ...context }).actions;
 }
+
+const DEFAULTS: DispatchContext = {
+  nowMs: NOW_MS,
+  queue: aQueue(),
+  isGone: false,
+  revision: aRevision(),
+  claims: [],
+  slots: 10,
+  arrivals: 'none',
+  unconfirmed: [],
+  jobsListedAtMs: NOW_MS,
+};
 
 /** What a claim action creates: the name is the lock. */
 function lockOf(attempt: number): object {
-  return { kind: 'claim', job: { metadata: { name: jobName('orders', QUEUE.arn, MESSAGE_ID, attempt) } } };
+  const identity = { batchQueueName: 'orders', queueArn: QUEUE.arn, messageId: MESSAGE_ID, attempt, run: 1 };
+  return { kind: 'claim', job: { metadata: { name: jobName(identity) } } };
 }
 
 describe('the table of planDispatch', () => {
@@ -43,7 +57,7 @@ describe('the table of planDispatch', () => {
     expect(plan(message, { claims: [claim] })).toEqual([
       {
         kind: 'adopt',
-        message,
+        messages: [message],
         claim,
         ledger: {
           ...claim.ledger,
@@ -103,7 +117,9 @@ describe('a lease', () => {
     const claims = [aClaim()];
     expect(plan(message)).toEqual([{ kind: 'forget', message }]);
     expect(plan(message, { claims })).toEqual([{ kind: 'forget', message }]);
-    expect(plan(message, { queue: undefined, claims: [] })).toEqual([{ kind: 'forget', message }]);
+    expect(plan(message, { queue: undefined, isGone: true, claims: [] })).toEqual([
+      { kind: 'forget', message },
+    ]);
   });
 
   test.each([
@@ -123,9 +139,13 @@ describe('a lease', () => {
 describe('without what a Job is made of', () => {
   test('a message of a BatchQueue that is gone is given back at once', () => {
     const message = anInboxMessage();
-    expect(plan(message, { queue: undefined, revision: undefined })).toEqual([
-      { kind: 'release', message, delaySeconds: 0, reason: 'BatchQueueGone' },
+    expect(plan(message, { queue: undefined, isGone: true, revision: undefined })).toEqual([
+      { kind: 'release', messages: [message], delaySeconds: 0, reason: 'BatchQueueGone' },
     ]);
+  });
+
+  test('a message of a BatchQueue that cannot be read waits: somebody is about to correct it', () => {
+    expect(plan(anInboxMessage(), { queue: undefined, revision: undefined })).toEqual([]);
   });
 
   test('a message waits while no revision may be run', () => {
@@ -134,12 +154,12 @@ describe('without what a Job is made of', () => {
 });
 
 describe('a message that does not fit', () => {
-  const body = 'a'.repeat(MAX_MESSAGES_FILE_BYTES);
+  const body = 'a'.repeat(MAX_SECRET_BYTES + 1);
 
   test('is given back with the longest delay', () => {
     const message = anInboxMessage({ body });
     expect(plan(message)).toEqual([
-      { kind: 'release', message, delaySeconds: 3600, reason: 'PayloadTooLarge' },
+      { kind: 'release', messages: [message], delaySeconds: 3600, reason: 'PayloadTooLarge' },
     ]);
   });
 
@@ -150,8 +170,9 @@ describe('a message that does not fit', () => {
   });
 
   test('is measured in bytes', () => {
-    const half = 'ü'.repeat(MAX_MESSAGES_FILE_BYTES / 2);
-    expect(plan(anInboxMessage({ body: half }))).toMatchObject([{ kind: 'release' }]);
+    const half = 'ü'.repeat(MAX_SECRET_BYTES / 2);
+    expect(plan(anInboxMessage({ body: half }))).toMatchObject([{ kind: 'claim' }]);
+    expect(plan(anInboxMessage({ body: `${half}a` }))).toMatchObject([{ kind: 'release' }]);
   });
 });
 
@@ -186,6 +207,5 @@ test('a message of another queue is not taken for the one that a Job holds, alth
 test('every message is judged by itself', () => {
   const kept = anInboxMessage({ id: messageId(1) });
   const lost = anInboxMessage({ id: messageId(2), trustedUntilMs: 0 });
-  const context = { nowMs: NOW_MS, queue: aQueue(), revision: aRevision(), claims: [] };
-  expect(planDispatch([lost, kept], context).map(({ kind }) => kind)).toEqual(['forget', 'claim']);
+  expect(planDispatch([lost, kept], DEFAULTS).actions.map(({ kind }) => kind)).toEqual(['forget', 'claim']);
 });

@@ -7,6 +7,12 @@ const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 /** Every legal name of a BatchQueue. */
 const queueName = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?$/);
 
+type Parts = readonly [batchQueueName: string, queueArn: string, messageId: string, attempt: number];
+
+function nameOf(...[batchQueueName, queueArn, messageId, attempt]: Parts): string {
+  return jobName({ batchQueueName, queueArn, messageId, attempt, run: 1 });
+}
+
 describe('jobName', () => {
   // The name is the lock. A release that changes these values starts messages of its predecessor a second time.
   test.each([
@@ -16,14 +22,16 @@ describe('jobName', () => {
     ['orders', 'arn:aws:sqs:eu-west-1:123456789012:orders', 1, 'orders-vgleuvkfrds8rm1h'],
     [`${'a'.repeat(41)}-bcdefghij`, QUEUE.arn, 1, `${'a'.repeat(41)}-fnbsjh8s881p3lk5`],
   ])('of %s, %s, attempt %i is what it has always been', (name, arn, attempt, expected) => {
-    expect(jobName(name, arn, MESSAGE_ID, attempt)).toBe(expected);
+    expect(nameOf(name, arn, MESSAGE_ID, attempt)).toBe(expected);
   });
 
   test('is a DNS label with room for the suffix of a repeated run, for every legal queue name', () => {
     fc.assert(
       fc.property(queueName, fc.string(), fc.string(), fc.nat(), (name, arn, id, attempt) => {
-        const job = jobName(name, arn, id, attempt);
+        const job = nameOf(name, arn, id, attempt);
         expect(job).toMatch(DNS_LABEL);
+        const identity = { batchQueueName: name, queueArn: arn, messageId: id, attempt };
+        expect(jobName({ ...identity, run: 99 })).toBe(`${job}-r99`);
         expect(`${job}-r99`.length).toBeLessThanOrEqual(63);
       }),
     );
@@ -31,12 +39,12 @@ describe('jobName', () => {
 
   test('differs when message, attempt or queue differ, also where their texts run together', () => {
     const names = [
-      jobName('orders', 'arn', 'a', 1),
-      jobName('orders', 'arn', 'a', 11),
-      jobName('orders', 'arn', 'a1', 1),
-      jobName('orders', 'arna', '', 1),
-      jobName('orders', 'arn"', 'a', 1),
-      jobName('orders', 'arn', '"a', 1),
+      nameOf('orders', 'arn', 'a', 1),
+      nameOf('orders', 'arn', 'a', 11),
+      nameOf('orders', 'arn', 'a1', 1),
+      nameOf('orders', 'arna', '', 1),
+      nameOf('orders', 'arn"', 'a', 1),
+      nameOf('orders', 'arn', '"a', 1),
     ];
     expect(new Set(names).size).toBe(names.length);
   });

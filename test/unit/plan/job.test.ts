@@ -4,7 +4,8 @@ import { z } from 'zod';
 import type { BatchQueue } from '../../../operator/api/batch-queue.ts';
 import { ANNOTATION_MESSAGES } from '../../../operator/api/names.ts';
 import { buildJob, contractContainer } from '../../../operator/plan/job.ts';
-import { parseLedger } from '../../../operator/plan/ledger.ts';
+import { ledgerOf, parseLedger } from '../../../operator/plan/ledger.ts';
+import { buildMessagesFile, traceparentOf } from '../../../operator/plan/messages-file.ts';
 import type { Message } from '../../../operator/plan/types.ts';
 import { aMessage, aQueue, aRevision, MESSAGE_ID, QUEUE } from '../../support/builders.ts';
 
@@ -37,7 +38,17 @@ const jobSchema = z.looseObject({
 });
 
 function jobFor(queue: BatchQueue, message: Message = aMessage(), attempt = 1) {
-  return buildJob({ queue, revision: aRevision(queue, 4), message, attempt });
+  return jobOf(queue, [message], attempt);
+}
+
+function jobOf(queue: BatchQueue, messages: readonly Message[], attempt = 1, run = 1) {
+  return buildJob({
+    queue,
+    revision: aRevision(queue, 4),
+    ledger: ledgerOf(messages, attempt, run),
+    payload: { inline: buildMessagesFile(messages, attempt), secrets: [] },
+    traceparent: messages[0] && traceparentOf(messages[0]),
+  });
 }
 
 function readJob(queue: BatchQueue, message?: Message, attempt?: number) {
@@ -79,15 +90,14 @@ describe('buildJob', () => {
     expect(parseLedger(job)).toEqual({
       queue: QUEUE,
       attempt: 2,
+      run: 1,
       visibilityTimeoutSeconds: 300,
       messages: [{ id, receiptHandle, receiveCount, sentAtMs, receivedAtMs }],
     });
   });
 
   test('has no label for a message id that Kubernetes would not take as one', () => {
-    const { queue, revision } = { queue: aQueue(), revision: aRevision() };
-    const message = aMessage({ id: 'x'.repeat(64) });
-    const { metadata } = buildJob({ queue, revision, message, attempt: 1 });
+    const { metadata } = jobFor(aQueue(), aMessage({ id: 'x'.repeat(64) }));
     expect(Object.keys(metadata.labels ?? {})).not.toContain('batchqueue.io/message-id');
   });
 
@@ -206,11 +216,17 @@ describe('buildJob', () => {
     expect(spec.volumes).toEqual([
       {
         name: 'batchqueue-messages',
-        downwardAPI: {
-          items: [
+        projected: {
+          sources: [
             {
-              path: 'messages.json',
-              fieldRef: { fieldPath: "metadata.annotations['batchqueue.io/messages']" },
+              downwardAPI: {
+                items: [
+                  {
+                    path: 'messages.json',
+                    fieldRef: { fieldPath: "metadata.annotations['batchqueue.io/messages']" },
+                  },
+                ],
+              },
             },
           ],
         },

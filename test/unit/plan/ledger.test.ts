@@ -9,6 +9,7 @@ const count = fc.nat();
 const ledger = fc.record({
   queue: fc.record({ url: text, arn: text }),
   attempt: count,
+  run: fc.integer({ min: 1 }),
   visibilityTimeoutSeconds: count,
   messages: fc.array(
     fc.record({ id: text, receiptHandle: text, receiveCount: count, sentAtMs: count, receivedAtMs: count }),
@@ -32,6 +33,16 @@ describe('a ledger', () => {
   const valid = { url: 'u', arn: 'a' };
   test.each([
     ['is no JSON', 'once upon a time'],
+    [
+      'settles a message that it does not have',
+      JSON.stringify({
+        queue: valid,
+        attempt: 1,
+        visibilityTimeoutSeconds: 1,
+        messages: [{ id: 'a', receiptHandle: 'r', receiveCount: 1, sentAtMs: 1, receivedAtMs: 1 }],
+        deleted: '0-1',
+      }),
+    ],
     ['is empty', ''],
     ['is null', 'null'],
     [

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import {
+  buildBodilessFile,
   buildMessagesFile,
-  fitsPodTemplate,
-  MAX_MESSAGES_FILE_BYTES,
+  recordBytes,
   traceparentOf,
 } from '../../../operator/plan/messages-file.ts';
 import { aMessage } from '../../support/builders.ts';
@@ -47,15 +47,21 @@ describe('buildMessagesFile', () => {
   });
 });
 
-describe('fitsPodTemplate', () => {
-  test.each([
-    ['takes exactly the limit', 'a', MAX_MESSAGES_FILE_BYTES, true],
-    ['refuses one byte more', 'a', MAX_MESSAGES_FILE_BYTES + 1, false],
-    ['counts bytes, not characters', 'ü', MAX_MESSAGES_FILE_BYTES / 2 + 1, false],
-    ['takes as many two-byte characters as fit', 'ü', MAX_MESSAGES_FILE_BYTES / 2, true],
-  ])('%s', (_, character, count, fits) => {
-    expect(fitsPodTemplate(character.repeat(count))).toBe(fits);
-  });
+test('a record counts in bytes what it adds to the file', () => {
+  fc.assert(
+    fc.property(fc.array(fc.string({ unit: 'binary' }), { minLength: 1, maxLength: 5 }), (bodies) => {
+      const messages = bodies.map((body) => aMessage({ body }));
+      const bytes = messages.reduce((sum, message) => sum + recordBytes(message, 1), 1);
+      expect(Buffer.byteLength(buildMessagesFile(messages, 1))).toBe(bytes);
+    }),
+  );
+});
+
+test('a body in a file of its own is named instead of told', () => {
+  expect(JSON.parse(buildBodilessFile(aMessage({ id: 'id-1', body: 'large' }), 2))).toEqual([
+    expect.objectContaining({ messageId: 'id-1', attempt: 2, bodyFile: '/var/run/batchqueue/body' }),
+  ]);
+  expect(buildBodilessFile(aMessage({ body: 'large' }), 2)).not.toContain('large');
 });
 
 describe('traceparentOf', () => {

@@ -37,7 +37,8 @@ describe('intake', () => {
     ];
     expect(plan(aSnapshot({ claims })).intake).toEqual({
       queue: QUEUE,
-      slots: 8,
+      room: 8,
+      perReceive: 10,
       visibilityTimeoutSeconds: 300,
     });
   });
@@ -45,7 +46,7 @@ describe('intake', () => {
   test('has no slot, and never fewer, when more Jobs run than may', () => {
     const claims = [aClaim({ name: 'a' }), aClaim({ name: 'b' })];
     const queue = aQueue({ spec: { maxConcurrentJobs: 1 } });
-    expect(plan(aSnapshot({ queue, claims })).intake?.slots).toBe(0);
+    expect(plan(aSnapshot({ queue, claims })).intake?.room).toBe(0);
   });
 
   test.each<[string, Partial<Snapshot>]>([
@@ -209,7 +210,8 @@ const snapshot: fc.Arbitrary<Snapshot> = fc
       claims.flatMap(({ job }, index) => {
         const [running, terminating] = listed[index] ?? [];
         if (running === undefined || terminating === undefined) return [];
-        return [[job.metadata.name, { running, terminating, result: undefined }] as const];
+        const silent = { neverStarted: false, result: undefined, resultOfIndex: new Map() };
+        return [[job.metadata.name, { running, terminating, ...silent }] as const];
       }),
     );
     return aSnapshot({
@@ -221,10 +223,17 @@ const snapshot: fc.Arbitrary<Snapshot> = fc
     });
   });
 
+/** The received messages that an action deals with. */
+function messagesOf(action: Action): readonly string[] {
+  if ('message' in action) return [action.message.id];
+  return 'messages' in action ? action.messages.map(({ id }) => id) : [];
+}
+
 /** Who an action is about: the same action again has the same text. */
 function subjectOf(action: Action): string {
   switch (action.kind) {
     case 'claim':
+    case 'rerun':
       return `${action.kind} ${action.job.metadata.name}`;
     case 'adopt':
     case 'settle':
@@ -232,14 +241,17 @@ function subjectOf(action: Action): string {
     case 'deleteJob':
       return `${action.kind} ${action.claim.job.metadata.name}`;
     case 'discard':
-    case 'release':
     case 'forget':
       return `${action.kind} ${action.message.id}`;
+    case 'release':
+      return `${action.kind} ${action.messages.map(({ id }) => id).join(' ')}`;
     case 'renumberRevision':
     case 'deleteRevision':
       return `${action.kind} ${action.revision.hash}`;
     case 'createRevision':
     case 'checkTemplate':
+    case 'listJobs':
+    case 'sweepPayloads':
       return action.kind;
   }
 }
@@ -305,7 +317,7 @@ describe('for every snapshot', () => {
     fc.assert(
       fc.property(snapshot, (before) => {
         const { actions } = plan(before);
-        const messages = actions.flatMap((action) => ('message' in action ? [action.message.id] : []));
+        const messages = actions.flatMap(messagesOf);
         const jobs = actions.flatMap((action) =>
           action.kind === 'settle' || action.kind === 'stopPods' || action.kind === 'deleteJob'
             ? [action.claim.job.metadata.name]

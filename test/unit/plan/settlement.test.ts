@@ -1,14 +1,49 @@
 import { describe, expect, test } from '@jest/globals';
 import { ANNOTATION_LEDGER } from '../../../operator/api/names.ts';
 import { planSettlement, type SettlementContext } from '../../../operator/plan/settlement.ts';
-import type { Claim, PodsOfJob } from '../../../operator/plan/types.ts';
-import { aClaim, anInboxMessage, type ClaimParts, MESSAGE_ID, NOW_MS } from '../../support/builders.ts';
+import type { Action, Claim, PodsOfJob } from '../../../operator/plan/types.ts';
+import {
+  aClaim,
+  anInboxMessage,
+  aQueue,
+  type ClaimParts,
+  DEAD_LETTER_ARN,
+  MESSAGE_ID,
+  NOW_MS,
+} from '../../support/builders.ts';
 
-const RETRY = { minBackoffSeconds: 10, maxBackoffSeconds: 3600 };
-const NO_PODS: PodsOfJob = { running: 0, terminating: 0, result: undefined };
+const NO_PODS: PodsOfJob = {
+  running: 0,
+  terminating: 0,
+  neverStarted: false,
+  result: undefined,
+  resultOfIndex: new Map(),
+};
 
 function plan(claim: Claim, context: Partial<SettlementContext> = {}) {
-  return planSettlement([claim], { nowMs: NOW_MS, retry: RETRY, pods: new Map(), inbox: [], ...context });
+  return planSettlement([claim], {
+    nowMs: NOW_MS,
+    queue: aQueue(),
+    pods: new Map(),
+    inbox: [],
+    deadLetterArn: DEAD_LETTER_ARN,
+    retentionSeconds: 345_600,
+    ...context,
+  });
+}
+
+/** What a plan tells the queue about each message: the verdict, by index. */
+function told(actions: readonly Action[]): string[] {
+  return actions.flatMap((action) =>
+    action.kind === 'settle'
+      ? action.verdicts.map(({ message, does }) => `${message.index} ${does}`)
+      : [action.kind],
+  );
+}
+
+function firstDelay(actions: readonly Action[]): number | undefined {
+  const [action] = actions;
+  return action?.kind === 'settle' ? action.verdicts[0]?.delaySeconds : undefined;
 }
 
 /** A list of pods of this Job. */
@@ -26,9 +61,10 @@ describe('a message is deleted', () => {
       {
         kind: 'settle',
         claim,
-        verdict: 'delete',
-        messages: claim.ledger?.messages,
-        delaySeconds: 0,
+        verdicts: [{ message: claim.held[0], does: 'delete', delaySeconds: 0 }],
+        final: true,
+        note: undefined,
+        deadLetterArn: DEAD_LETTER_ARN,
         result: undefined,
       },
     ]);
@@ -42,11 +78,9 @@ describe('a message is deleted', () => {
   test.each(others)('never for %j', (parts) => {
     const claim = aClaim(parts);
     const verdicts = [new Map(), pods(claim), pods(claim, { running: 1 })].flatMap((listed) =>
-      plan(claim, { pods: listed }).map((action) =>
-        action.kind === 'settle' ? action.verdict : action.kind,
-      ),
+      told(plan(claim, { pods: listed })),
     );
-    expect(verdicts).not.toContain('delete');
+    expect(verdicts).not.toContain('0 delete');
   });
 });
 
@@ -56,22 +90,22 @@ describe('a message is released', () => {
     ['after the third attempt with a longer one', 3, 20, 40],
   ])('%s', (_, attempt, least, most) => {
     const claim = aClaim({ outcome: 'failed', attempt });
-    const [action] = plan(claim, { pods: pods(claim) });
-    expect(action).toMatchObject({ kind: 'settle', verdict: 'release', messages: claim.ledger?.messages });
-    const delay = action?.kind === 'settle' ? action.delaySeconds : undefined;
+    const actions = plan(claim, { pods: pods(claim) });
+    expect(told(actions)).toEqual(['0 release']);
+    const delay = firstDelay(actions);
     expect(delay).toBeGreaterThanOrEqual(least);
     expect(delay).toBeLessThanOrEqual(most);
   });
 
   test('at once when its BatchQueue is gone', () => {
     const claim = aClaim({ outcome: 'failed', attempt: 5 });
-    expect(plan(claim, { retry: undefined, pods: pods(claim) })).toMatchObject([{ delaySeconds: 0 }]);
+    expect(firstDelay(plan(claim, { queue: undefined, pods: pods(claim) }))).toBe(0);
   });
 
   test('within twelve hours from its receive', () => {
     const message = { receivedAtMs: NOW_MS - 43_000_000 };
     const claim = aClaim({ outcome: 'failed', attempt: 20, message });
-    expect(plan(claim, { pods: pods(claim) })).toMatchObject([{ delaySeconds: 190 }]);
+    expect(firstDelay(plan(claim, { pods: pods(claim) }))).toBe(190);
   });
 
   test('only when the pods of its Job have been listed: they know what its worker reported', () => {
@@ -80,16 +114,17 @@ describe('a message is released', () => {
 
   test('with what its worker reported', () => {
     const claim = aClaim({ outcome: 'failed' });
-    const result = { exitCode: 65, reason: 'DataError', message: 'line 3' };
-    expect(plan(claim, { pods: pods(claim, { result }) })).toMatchObject([{ verdict: 'release', result }]);
+    const result = { exitCode: 75, reason: 'TemporaryFailure', message: 'disk full' };
+    const actions = plan(claim, { pods: pods(claim, { result }) });
+    expect(actions).toMatchObject([{ result }]);
+    expect(told(actions)).toEqual(['0 release']);
   });
 
   test('with the deadline as the reason, although the pod only says how it was ended', () => {
     const failure = { reason: 'DeadlineExceeded', message: 'Job was active longer than specified deadline' };
     const claim = aClaim({ outcome: 'failed', failure });
     const ended = {
-      running: 0,
-      terminating: 0,
+      ...NO_PODS,
       result: { exitCode: 75, reason: 'TemporaryFailure', message: 'SIGTERM' },
     };
     expect(plan(claim, { pods: new Map([[claim.job.metadata.name, ended]]) })).toMatchObject([
@@ -125,9 +160,9 @@ describe('a Job that somebody deletes while it runs', () => {
   });
 
   test('gives its messages back then', () => {
-    expect(plan(claim, { pods: pods(claim) })).toMatchObject([
-      { kind: 'settle', verdict: 'release', result: { reason: 'JobDeleted' } },
-    ]);
+    const actions = plan(claim, { pods: pods(claim) });
+    expect(actions).toMatchObject([{ kind: 'settle', final: true, result: { reason: 'JobDeleted' } }]);
+    expect(told(actions)).toEqual(['0 release']);
   });
 });
 
@@ -136,7 +171,9 @@ describe('a settlement', () => {
     const claim = aClaim({ outcome: 'succeeded', message: { receiveCount: 1 } });
     const inbox = [anInboxMessage({ receiveCount: 2, receiptHandle: 'newest' })];
     expect(plan(claim, { inbox })).toMatchObject([
-      { verdict: 'delete', messages: [{ id: MESSAGE_ID, receiptHandle: 'newest', receiveCount: 2 }] },
+      {
+        verdicts: [{ does: 'delete', message: { id: MESSAGE_ID, receiptHandle: 'newest', receiveCount: 2 } }],
+      },
     ]);
   });
 
@@ -145,7 +182,7 @@ describe('a settlement', () => {
     (receiveCount) => {
       const claim = aClaim({ outcome: 'succeeded', message: { receiveCount: 2 } });
       const inbox = [anInboxMessage({ receiveCount, receiptHandle: 'other' })];
-      expect(plan(claim, { inbox })).toMatchObject([{ messages: claim.ledger?.messages }]);
+      expect(plan(claim, { inbox })).toMatchObject([{ verdicts: [{ message: claim.held[0] }] }]);
     },
   );
 
@@ -158,7 +195,9 @@ describe('a settlement', () => {
     'touches no message for an unreadable ledger of a Job that %s',
     (outcome) => {
       const claim = aClaim({ outcome, annotations: { [ANNOTATION_LEDGER]: '?' } });
-      expect(plan(claim, { pods: pods(claim) })).toMatchObject([{ verdict: 'abandon', messages: [] }]);
+      expect(plan(claim, { pods: pods(claim) })).toMatchObject([
+        { note: 'abandoned', verdicts: [], final: true },
+      ]);
     },
   );
 });

@@ -35,7 +35,13 @@ function failedPod(...containerStatuses: object[]): KubeObject {
 
 describe('podsOfJobFrom', () => {
   test('of no pods knows nothing', () => {
-    expect(podsOfJobFrom([])).toEqual({ running: 0, terminating: 0, result: undefined });
+    expect(podsOfJobFrom([])).toEqual({
+      running: 0,
+      terminating: 0,
+      neverStarted: false,
+      result: undefined,
+      resultOfIndex: new Map(),
+    });
   });
 
   test.each<[string, PodParts, number, number]>([
@@ -112,7 +118,13 @@ describe('podsOfJobFrom', () => {
     ['a status of another shape', { metadata: { name: 'p' }, status: 'odd', spec: 'odd' }],
     ['nothing but a name', { metadata: { name: 'p' } }],
   ])('reads a pod with %s as one that may run', (_, pod) => {
-    expect(podsOfJobFrom([pod])).toEqual({ running: 1, terminating: 0, result: undefined });
+    expect(podsOfJobFrom([pod])).toEqual({
+      running: 1,
+      terminating: 0,
+      neverStarted: false,
+      result: undefined,
+      resultOfIndex: new Map(),
+    });
   });
 });
 

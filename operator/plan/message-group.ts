@@ -1,0 +1,22 @@
+import type { InboxMessage, LedgerMessage } from './types.ts';
+
+/** For sorting messages of a FIFO queue: sequence numbers are decimal texts of up to 128 bits. */
+export function fifoOrder(
+  a: Pick<LedgerMessage, 'sequenceNumber' | 'id'>,
+  b: Pick<LedgerMessage, 'sequenceNumber' | 'id'>,
+): number {
+  const [left = '0', right = '0'] = [a.sequenceNumber, b.sequenceNumber];
+  if (left.length !== right.length) return left.length - right.length;
+  if (left === right) return a.id < b.id ? -1 : 1;
+  return left < right ? -1 : 1;
+}
+
+/** Received messages in the order of their sequence numbers. */
+export function inOrder(messages: readonly InboxMessage[]): readonly InboxMessage[] {
+  const numbered = messages.map((message) => ({
+    message,
+    id: message.id,
+    sequenceNumber: message.attributes['SequenceNumber'],
+  }));
+  return numbered.toSorted(fifoOrder).map(({ message }) => message);
+}

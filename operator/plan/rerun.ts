@@ -1,0 +1,68 @@
+import type { BatchQueue } from '../api/batch-queue.ts';
+import { newestClaims } from './claim.ts';
+import { buildRerun } from './claim-action.ts';
+import { isInfrastructureFault, MAX_RUNS, rerunDelayMs } from './infrastructure-fault.ts';
+import { messageKey } from './ledger.ts';
+import { payloadOf } from './payload.ts';
+import type { Claim, InboxMessage, PodsOfJob, RerunAction, Revision } from './types.ts';
+
+/** What reruns are decided by. */
+export interface RerunContext {
+  readonly nowMs: number;
+  /** Undefined when the BatchQueue is gone, or cannot be read. */
+  readonly queue: BatchQueue | undefined;
+  /** Undefined while no revision may be run: then the messages wait under their lease. */
+  readonly revision: Revision | undefined;
+  readonly pods: ReadonlyMap<string, PodsOfJob>;
+  readonly inbox: readonly InboxMessage[];
+}
+
+/** The next runs that are due, and when the next one will be (epoch ms; undefined: none waits). */
+export interface Reruns {
+  readonly actions: readonly RerunAction[];
+  readonly nextAtMs: number | undefined;
+}
+
+/** Starts the next run of every attempt that an infrastructure fault has ended, with growing distance. */
+export function planReruns(claims: readonly Claim[], context: RerunContext): Reruns {
+  const { nowMs, queue, revision, inbox } = context;
+  const newest = newestClaims(claims);
+  const waiting = claims
+    .filter((claim) => awaitsRerun(claim, newest, context))
+    .map((claim) => ({ claim, atMs: (claim.finishedAtMs ?? 0) + rerunDelayMs(claim.ledger?.run ?? 1) }));
+  const later = waiting.filter(({ atMs }) => atMs > nowMs).map(({ atMs }) => atMs);
+  const due = waiting.filter(({ atMs }) => atMs <= nowMs);
+  return {
+    actions: due.flatMap(({ claim }) =>
+      queue && revision ? (buildRerun({ queue, revision, claim, inbox }) ?? []) : [],
+    ),
+    nextAtMs: later.length > 0 ? Math.min(...later) : undefined,
+  };
+}
+
+/**
+ * True while the messages of a failed Job wait for its next run: an infrastructure fault gives nothing back. Not once
+ * some of them are settled, nor when somebody deletes the Job or its BatchQueue.
+ */
+export function awaitsRerun(
+  claim: Claim,
+  newest: ReadonlyMap<string, Claim>,
+  { pods, queue }: Pick<RerunContext, 'pods' | 'queue'>,
+): boolean {
+  const podsOfJob = pods.get(claim.job.metadata.name);
+  if (!podsOfJob || !queue || claim.settled || claim.deleting || isSuperseded(claim, newest)) return false;
+  return mayRunAgain(claim) && isInfrastructureFault(claim, podsOfJob);
+}
+
+/** As a whole: none of its messages is settled or done, and what they were can still be read. */
+function mayRunAgain({ ledger, held, indexes, job }: Claim): boolean {
+  if (!ledger || ledger.run >= MAX_RUNS || held.length < ledger.messages.length) return false;
+  return (indexes?.completed.size ?? 0) === 0 && payloadOf(job) !== undefined;
+}
+
+/** True when a later run (or attempt) holds everything that an ended Job held: then it owes nothing itself. */
+export function isSuperseded(claim: Claim, newest: ReadonlyMap<string, Claim>): boolean {
+  const { ledger, held, outcome } = claim;
+  if (!ledger || outcome !== 'failed' || held.length === 0) return false;
+  return held.every(({ id }) => newest.get(messageKey(ledger.queue, id)) !== claim);
+}
