@@ -4,12 +4,15 @@ import { planSettlement, type SettlementContext } from '../../../operator/plan/s
 import type { Action, Claim, PodsOfJob } from '../../../operator/plan/types.ts';
 import {
   aClaim,
+  aMessage,
   anInboxMessage,
   aQueue,
   type ClaimParts,
   DEAD_LETTER_ARN,
   MESSAGE_ID,
+  messageId,
   NOW_MS,
+  QUEUE,
 } from '../../support/builders.ts';
 
 const NO_PODS: PodsOfJob = {
@@ -200,4 +203,136 @@ describe('a settlement', () => {
       ]);
     },
   );
+});
+
+const FIFO = { url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
+const GROUP = [0, 1, 2, 3].map((number) =>
+  aMessage({
+    id: messageId(number),
+    queue: FIFO,
+    attributes: { MessageGroupId: 'g', SequenceNumber: String(100 + number) },
+  }),
+);
+
+describe('of a message group', () => {
+  const outcome = 'failed';
+
+  test('the messages before the first that is not done are deleted, the rest goes back last to first', () => {
+    const claim = aClaim({ messages: GROUP, outcome });
+    const result = { exitCode: 1, reason: 'Error', message: '', succeededIndexes: '0,2-3' };
+    expect(told(plan(claim, { pods: pods(claim, { result }) }))).toEqual([
+      '0 delete',
+      '3 release',
+      '2 release',
+      '1 release',
+    ]);
+  });
+
+  test('those that go back come back together', () => {
+    const claim = aClaim({ messages: GROUP, outcome, attempt: 5 });
+    const actions = plan(claim, { pods: pods(claim) });
+    const [action] = actions;
+    const delays = action?.kind === 'settle' ? action.verdicts.map(({ delaySeconds }) => delaySeconds) : [];
+    expect(new Set(delays).size).toBe(1);
+  });
+
+  test('one that is rejected is not overtaken', () => {
+    const claim = aClaim({ messages: GROUP, outcome });
+    const result = { exitCode: 1, reason: 'Error', message: '', succeededIndexes: '0', rejectedIndexes: '1' };
+    expect(told(plan(claim, { pods: pods(claim, { result }) }))).toEqual([
+      '0 delete',
+      '3 release',
+      '2 release',
+      '1 reject',
+    ]);
+  });
+
+  const refused = aClaim({ messages: GROUP, outcome: 'succeeded' });
+  const [first, ...others] = refused.ledger?.messages ?? [];
+  const ledger = {
+    ...refused.ledger,
+    messages: [{ ...first, handleExpired: true }, ...others],
+    deleted: '1-3',
+  };
+  const annotations = { [ANNOTATION_LEDGER]: JSON.stringify(ledger) };
+  const waiting = aClaim({ messages: GROUP, outcome: 'succeeded', annotations });
+
+  test('a delete that was refused for its expired handle stays owed until the message comes again', () => {
+    expect(plan(waiting)).toEqual([]);
+    const again = anInboxMessage({ ...GROUP[0], receiveCount: 2, receiptHandle: 'newest' });
+    expect(plan(waiting, { inbox: [again] })).toMatchObject([
+      { final: true, verdicts: [{ does: 'delete', message: { receiptHandle: 'newest', index: 0 } }] },
+    ]);
+  });
+
+  test.each([
+    ['its retention is over', waiting, { retentionSeconds: 10 }],
+    [
+      'somebody deletes the Job',
+      aClaim({ messages: GROUP, outcome: 'succeeded', annotations, deleting: true }),
+      {},
+    ],
+  ])('but no longer when %s', (_, claim, context) => {
+    expect(plan(claim, context)).toMatchObject([{ final: true, verdicts: [] }]);
+  });
+});
+
+describe('a batch', () => {
+  const messages = [0, 1, 2].map((number) => aMessage({ id: messageId(number) }));
+
+  test('is settled message by message, as its worker says', () => {
+    const claim = aClaim({ messages, outcome: 'failed' });
+    const result = { exitCode: 1, reason: 'Error', message: '', succeededIndexes: '0', rejectedIndexes: '2' };
+    const actions = plan(claim, { pods: pods(claim, { result }) });
+    expect(told(actions)).toEqual(['0 delete', '1 release', '2 reject']);
+    expect(actions).toMatchObject([{ final: true, verdicts: [{}, {}, { delaySeconds: 3600 }] }]);
+  });
+
+  test.each([
+    ['copies what is rejected when the spec says so', DEAD_LETTER_ARN, '2 copy'],
+    ['leaves it to the redrive policy when there is no dead-letter queue to copy to', undefined, '2 reject'],
+  ])('%s', (_, deadLetterArn, last) => {
+    const claim = aClaim({ messages, outcome: 'failed' });
+    const result = { exitCode: 1, reason: 'Error', message: '', succeededIndexes: '0', rejectedIndexes: '2' };
+    const queue = aQueue({ spec: { deadLetter: { sendRejected: true } } });
+    const actions = plan(claim, { pods: pods(claim, { result }), queue, deadLetterArn });
+    expect(told(actions)).toEqual(['0 delete', '1 release', last]);
+  });
+
+  test('comes back when its worker asks, within what is left of twelve hours', () => {
+    const claim = aClaim({ messages, outcome: 'failed' });
+    const report = { exitCode: 75, reason: 'TemporaryFailure', message: '' };
+    const delays = [0, 90, 999_999].map((retryAfterSeconds) =>
+      firstDelay(plan(claim, { pods: pods(claim, { result: { ...report, retryAfterSeconds } }) })),
+    );
+    expect(delays).toEqual([0, 90, 43_185]);
+  });
+});
+
+describe('an Indexed Job', () => {
+  const template = { spec: { containers: [{ name: 'worker', image: 'worker:1' }] } };
+  const queue = aQueue({ spec: { jobTemplate: { spec: { completionMode: 'Indexed', template } } } });
+  const parts = { queue, messages: [0, 1, 2].map((number) => aMessage({ id: messageId(number) })) };
+
+  test('is settled index by index while it runs, and keeps its finalizer', () => {
+    const claim = aClaim({ ...parts, completedIndexes: '0', failedIndexes: '2' });
+    const actions = plan(claim, { pods: pods(claim) });
+    expect(told(actions)).toEqual(['0 delete', '2 release']);
+    expect(actions).toMatchObject([{ final: false }]);
+  });
+
+  test('does nothing again for an index that is settled', () => {
+    const claim = aClaim({ ...parts, completedIndexes: '0', fates: { deleted: '0' } });
+    expect(plan(claim)).toEqual([]);
+  });
+
+  test('drops its finalizer with its end', () => {
+    const claim = aClaim({
+      ...parts,
+      outcome: 'succeeded',
+      completedIndexes: '0-2',
+      fates: { deleted: '0-2' },
+    });
+    expect(plan(claim)).toMatchObject([{ final: true, verdicts: [] }]);
+  });
 });
