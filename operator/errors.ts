@@ -49,3 +49,8 @@ export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.replace(/\s+/g, ' ').trim();
 }
+
+/** How long to wait, in milliseconds: a server that named a time to come back must not be asked earlier; else 0. */
+export function retryAfterMsOf(error: unknown): number {
+  return error instanceof OperatorError ? (error.retryAfterMs ?? 0) : 0;
+}

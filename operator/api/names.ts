@@ -12,9 +12,6 @@ export const LABEL_QUEUE = `${API_GROUP}/queue`;
 export const LABEL_REVISION = `${API_GROUP}/revision`;
 export const LABEL_ATTEMPT = `${API_GROUP}/attempt`;
 export const LABEL_MESSAGE_ID = `${API_GROUP}/message-id`;
-/** On Jobs that hold several messages: their name is a lock for one of them only, so they are listed before a redelivery joins another. */
-export const LABEL_BATCH = `${API_GROUP}/batch`;
-
 /** The ledger of a Job: which messages it holds and how to settle them after any restart (JSON). */
 export const ANNOTATION_LEDGER = `${API_GROUP}/ledger`;
 /** What the worker reported, written together with the end of the settlement (JSON). */

@@ -1,4 +1,4 @@
-import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT, LABEL_BATCH, LABEL_QUEUE } from '../api/names.ts';
+import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT, LABEL_QUEUE } from '../api/names.ts';
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import { CREATE_TIMEOUT_MS, outlivesCreate } from '../plan/lease.ts';
 import { formatLedger, parseLedger } from '../plan/ledger.ts';
@@ -152,14 +152,13 @@ export async function adopt(action: Adopt, subject: Subject, world: World): Prom
 }
 
 /**
- * Reads the Jobs that hold several messages past every cache: after this, a message received before it began may join a
+ * Reads the Jobs of this queue past every cache: after this, a message received before it began may join a
  * new Job, and a create that was never answered is known to have come to nothing.
  */
 export async function listJobs(subject: Subject, world: World): Promise<void> {
   const { namespace, name, session } = subject;
   const startedAtMs = world.clock.now();
-  const labelSelector = `${LABEL_QUEUE}=${name},${LABEL_BATCH}`;
-  const { items } = await world.kube.list(JOBS, { namespace, labelSelector });
+  const { items } = await world.kube.list(JOBS, { namespace, labelSelector: `${LABEL_QUEUE}=${name}` });
   for (const job of items) world.caches.jobs.put(job);
   for (const { action, sentAtMs } of session.unconfirmed()) {
     if (sentAtMs + CREATE_TIMEOUT_MS < startedAtMs) session.noteConfirmed(action.job.metadata.name);

@@ -19,7 +19,7 @@ export interface HeartbeatOptions {
 
 interface Kept {
   readonly key: string;
-  readonly lease: Lease;
+  lease: Lease;
   trustedUntilMs: number;
   /** When to renew next, in epoch ms; infinity at the twelve-hour ceiling and after the lease is lost. */
   dueAtMs: number;
@@ -101,7 +101,15 @@ export class Heartbeat {
     const id = idOf(lease);
     const known = this.#kept.get(id);
     if (known && known.lease.receivedAtMs > lease.receivedAtMs) return;
-    if (known?.lease.receiptHandle === lease.receiptHandle && known.key === key) return;
+    if (known?.lease.receiptHandle === lease.receiptHandle && known.key === key) {
+      if (known.lease.visibilityTimeoutSeconds !== lease.visibilityTimeoutSeconds) {
+        // A receive may have asked for longer than its Job's ledger does.
+        known.lease = lease;
+        const dueAtMs = dueAt(lease.receivedAtMs, lease.visibilityTimeoutSeconds);
+        if (Number.isFinite(known.dueAtMs)) known.dueAtMs = Math.min(known.dueAtMs, dueAtMs);
+      }
+      return;
+    }
     this.#kept.set(id, {
       key,
       lease,
@@ -146,14 +154,23 @@ export class Heartbeat {
       kept.renewal = undefined;
       const error = results?.[index]?.error;
       if (results && !error) {
-        const wasShort = !outlivesCreate(kept.trustedUntilMs, startedAtMs);
-        kept.trustedUntilMs = trustedUntil(startedAtMs, group.seconds);
-        kept.dueAtMs = dueAt(startedAtMs, group.seconds);
-        if (wasShort) this.#options.onRestored(kept.key);
+        this.#renewed(kept, group.seconds, startedAtMs);
       } else if (error?.verdict === 'lost') this.#lose(kept);
       else kept.dueAtMs = this.#options.clock.now() + RETRY_MS;
     }
     this.#schedule();
+  }
+
+  /**
+   * A standard queue says yes to whatever handle comes too late, and nothing has happened then. So a lease that had run
+   * out when its renewal was sent is renewed further for its Job, but never trusted again.
+   */
+  #renewed(kept: Kept, seconds: number, startedAtMs: number): void {
+    const wasOver = kept.trustedUntilMs <= startedAtMs;
+    const wasShort = !outlivesCreate(kept.trustedUntilMs, startedAtMs);
+    kept.trustedUntilMs = wasOver ? 0 : trustedUntil(startedAtMs, seconds);
+    kept.dueAtMs = dueAt(startedAtMs, seconds);
+    if (wasShort) this.#options.onRestored(kept.key);
   }
 
   #lose(kept: Kept): void {

@@ -1,4 +1,5 @@
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
+import { MIN_RECEIVE_TIMEOUT_SECONDS } from '../plan/lease.ts';
 import type { IntakeTarget, LedgerMessage, Message, Problem } from '../plan/types.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import type { MessageQueue } from '../world.ts';
@@ -148,7 +149,7 @@ export class Intake {
     const max = this.#wanted();
     const messages = await this.#options.queue.receive(queue, {
       max,
-      visibilityTimeoutSeconds,
+      visibilityTimeoutSeconds: Math.max(visibilityTimeoutSeconds, MIN_RECEIVE_TIMEOUT_SECONDS),
       waitSeconds: WAIT_SECONDS,
     });
     this.#lastWasFull = messages.length >= max;

@@ -38,11 +38,12 @@ export class QueueSession {
   readonly observer: QueueObserver;
   /** The API server's verdict on each revision's template, by hash. */
   readonly templateChecks = new Map<string, TemplateCheck>();
-  /** When status was last written, epoch ms. */
-  statusWrittenAtMs = 0;
+  /** When status may be written next, epoch ms, and how often that has failed in a row. */
+  statusDueAtMs = 0;
+  statusFailures = 0;
   /** A status that waits to be written: it may tell of Jobs that history limits have deleted in the meantime. */
   unwrittenStatus: UnwrittenStatus | undefined;
-  /** When the last consistent list of Jobs with several messages began, epoch ms. */
+  /** When the last consistent list of this queue's Jobs began, epoch ms. */
   jobsListedAtMs = 0;
   /** When to look for payload Secrets that no Job uses, epoch ms; a process before this one may have left some. */
   sweepAtMs: number | undefined;

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BatchQueueStatus } from '../api/batch-queue.ts';
 import { parseBatchQueue } from '../api/validate.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, retryAfterMsOf } from '../errors.ts';
 import { claimFrom, isClaim, needsPods } from '../plan/claim.ts';
 import { planQueue } from '../plan/queue-plan.ts';
 import { currentRevision, revisionFrom } from '../plan/revision.ts';
@@ -17,6 +17,8 @@ import type { TurnResult } from './work-queue.ts';
 
 /** Shortest time between two status writes of one BatchQueue, in milliseconds: counts move fast, people read slowly. */
 const STATUS_PERIOD_MS = 500;
+/** Longest time between two attempts to write a status, in milliseconds. */
+const STATUS_RETRY_MAX_MS = 60_000;
 /** How many actions of one plan are under way at once. */
 const PARALLEL_ACTIONS = 16;
 
@@ -44,10 +46,11 @@ export async function reconcile(
 
   const failures = await applyAll(plan.actions, subject, world);
   const statusDelayMs = await writeStatus(plan.status, subject, world);
-  // The work queue logs what is thrown; the rest is logged here.
-  for (const failure of failures.slice(1))
+  const [first, ...others] = failures.toSorted((a, b) => retryAfterMsOf(b) - retryAfterMsOf(a));
+  // The work queue logs what is thrown, and waits as long as the server asked for; the rest is logged here.
+  for (const failure of others)
     world.log.warn({ queue: `${namespace}/${name}`, error: messageOf(failure) }, 'action failed');
-  if (failures.length > 0) throw failures[0];
+  if (failures.length > 0) throw first;
   // Whatever was done may have changed what is to be done: look once more, until a plan is empty.
   if (plan.actions.length > 0) return { requeueAfterMs: 0 };
   return soonest(plan.requeueAfterMs, statusDelayMs);
@@ -144,19 +147,37 @@ async function writeStatus(
   session.unwrittenStatus = undefined;
   if (!status || !object || isDeepStrictEqual(status, before)) return undefined;
   session.unwrittenStatus = { uid: object.metadata.uid, status };
-  const waitMs = session.statusWrittenAtMs + STATUS_PERIOD_MS - world.clock.now();
+  const waitMs = session.statusDueAtMs - world.clock.now();
   if (waitMs > 0) return waitMs;
-  session.statusWrittenAtMs = world.clock.now();
   // The whole status is replaced, so that what is no longer true disappears; only of the object that was observed.
   const patch = [
     { op: 'test', path: '/metadata/uid', value: object.metadata.uid },
     { op: 'add', path: '/status', value: status },
   ];
-  world.caches.batchQueues.put(
-    await world.kube.patch(BATCH_QUEUES, namespace, name, patch, { type: 'json', subresource: 'status' }),
-  );
+  try {
+    world.caches.batchQueues.put(
+      await world.kube.patch(BATCH_QUEUES, namespace, name, patch, { type: 'json', subresource: 'status' }),
+    );
+  } catch (error) {
+    return statusFailed(error, session, world);
+  }
   session.unwrittenStatus = undefined;
+  session.statusFailures = 0;
+  session.statusDueAtMs = world.clock.now() + STATUS_PERIOD_MS;
   return undefined;
+}
+
+/** A status that cannot be written must not hurry anything else: it has a backoff of its own. */
+function statusFailed(error: unknown, session: QueueSession, { clock, log }: World): number {
+  session.statusFailures += 1;
+  const backoffMs = Math.min(STATUS_RETRY_MAX_MS, STATUS_PERIOD_MS * 2 ** session.statusFailures);
+  const delayMs = Math.max(backoffMs, retryAfterMsOf(error));
+  session.statusDueAtMs = clock.now() + delayMs;
+  log.warn(
+    { failures: session.statusFailures, delayMs, error: messageOf(error) },
+    'status could not be written',
+  );
+  return delayMs;
 }
 
 /** What has been planned for this very object and not been written yet. */

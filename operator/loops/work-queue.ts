@@ -1,4 +1,4 @@
-import { messageOf, OperatorError } from '../errors.ts';
+import { messageOf, OperatorError, retryAfterMsOf } from '../errors.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 
 /** Retry delays after a failed turn, as long as the key keeps failing: 50 ms, 100 ms … 60 s. */
@@ -150,9 +150,4 @@ export class WorkQueue {
     const step = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** (failures - 1));
     return Math.round(step * (0.5 + this.#options.random() / 2));
   }
-}
-
-/** A server that named a time to come back must not be asked earlier. */
-function retryAfterMsOf(error: unknown): number {
-  return error instanceof OperatorError ? (error.retryAfterMs ?? 0) : 0;
 }

@@ -22,8 +22,9 @@ export interface Batches {
  * Job has the group. A batch closes when it is full, when its oldest message has waited for the window, or when no
  * more can be expected to come soon.
  *
- * The Job's name is a lock for its first message only. So one that was received before joins a Job only after a list of
- * such Jobs, begun after its receive, that shows none with it.
+ * The Job's name is a lock for its first message, and for an attempt that everybody counts alike. So a message that was
+ * received before, and whose last attempt is not known here, joins a Job only after a list of Jobs that was begun after
+ * its receive and shows none with it: a cache may be behind, or the message be in a batch under another name.
  */
 export function batches(
   runnable: readonly Runnable[],
@@ -33,9 +34,7 @@ export function batches(
   const { queue, nowMs, jobsListedAtMs, slots } = context;
   if (!queue) return { closed: [], closesAtMs: undefined, needsList: false };
   const ready = runnable.filter(({ message }) => outlivesCreate(message.trustedUntilMs, nowMs));
-  const unlisted = ready.filter(
-    ({ message }) => message.receiveCount > 1 && message.arrivedAtMs >= jobsListedAtMs,
-  );
+  const unlisted = ready.filter(({ message, isSure }) => !isSure && message.arrivedAtMs >= jobsListedAtMs);
   const excluded = new Set(unlisted);
   const candidates = nextOfGroups(
     ready.filter((one) => !excluded.has(one)),

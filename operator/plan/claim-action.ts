@@ -22,7 +22,8 @@ export function buildClaim({
   messages,
   attempt,
 }: ClaimIngredients): ClaimAction | undefined {
-  const ledger = ledgerOf(messages, attempt);
+  const { visibilityTimeoutSeconds } = queue.spec.queue;
+  const ledger = ledgerOf(messages, { attempt, visibilityTimeoutSeconds });
   const planned = planPayload(queue, messages, attempt, nameOfJob(queue, ledger));
   if (!planned) return undefined;
   const [only, ...others] = messages;

@@ -58,9 +58,14 @@ function judge(message: InboxMessage, claim: Claim | undefined, context: Dispatc
   if (fate === 'deleted') return { kind: 'discard', message };
   if (context.isGone) return { kind: 'giveBack', message, reason: 'BatchQueueGone' };
   if (fate === 'rejected') return { kind: 'giveBack', message, reason: 'RejectedBefore' };
-  if (!context.queue || !context.revision) return { kind: 'wait', message };
-  const attempt = claim ? attemptOf(claim) + 1 : Math.max(1, message.receiveCount);
-  return { kind: 'run', message, attempt };
+  return context.queue && context.revision ? run(message, claim) : { kind: 'wait', message };
+}
+
+function run(message: InboxMessage, claim: Claim | undefined): Runnable {
+  const known = claim ? attemptOf(claim) : 0;
+  const attempt = claim ? known + 1 : Math.max(1, message.receiveCount);
+  // Every receive makes one Job at most, so that no attempt can be above the receives before this one.
+  return { kind: 'run', message, attempt, isSure: known >= message.receiveCount - 1 };
 }
 
 function meetHolder(message: InboxMessage, claim: Claim, ledger: Ledger): JudgedMessage {

@@ -5,7 +5,6 @@ import {
   ANNOTATION_MESSAGES,
   FINALIZER_SETTLEMENT,
   LABEL_ATTEMPT,
-  LABEL_BATCH,
   LABEL_MESSAGE_ID,
   LABEL_QUEUE,
   LABEL_REVISION,
@@ -92,7 +91,6 @@ function labelsOf({ queue, revision, ledger }: JobIngredients): Record<string, s
     [LABEL_QUEUE]: queue.metadata.name,
     [LABEL_REVISION]: String(revision.number),
     [LABEL_ATTEMPT]: String(ledger.attempt),
-    ...(!isOne && { [LABEL_BATCH]: String(ledger.messages.length) }),
     // A UUID on SQS; an emulator's longer id stands in the ledger only.
     ...(isOne && LABEL_VALUE.test(first.id) && { [LABEL_MESSAGE_ID]: first.id }),
   };

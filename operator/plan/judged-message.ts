@@ -23,6 +23,8 @@ export interface Runnable {
   readonly kind: 'run';
   readonly message: InboxMessage;
   readonly attempt: number;
+  /** No Job that we do not know of can hold it: it was never received before, or its last attempt is known. */
+  readonly isSure: boolean;
 }
 
 /** What is to be done with one message. */

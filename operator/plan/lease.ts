@@ -12,6 +12,12 @@ export const LEASE_MARGIN_MS = 1_000;
 /** A create of a Job that has not been answered after this is given up and read back, in milliseconds. */
 export const CREATE_TIMEOUT_MS = 4_000;
 
+/**
+ * Least visibility timeout that a receive asks for, in seconds: its answer comes within 30 s or never, and the Job must
+ * still be created under the same lease. Renewals ask for what the spec says.
+ */
+export const MIN_RECEIVE_TIMEOUT_SECONDS = 40;
+
 /** Renewed every third of its timeout: two renewals may fail before the lease lapses. */
 const RENEWALS_PER_TIMEOUT = 3;
 

@@ -35,10 +35,17 @@ const ledgerSchema: z.ZodType<Ledger> = z
 const SETTLED_FATES = ['deleted', 'released', 'rejected'] as const;
 
 /** Every ledger has this; the text stays small with batches of a hundred. */
-export function ledgerOf(messages: readonly Message[], attempt: number, run = 1): Ledger {
+export function ledgerOf(
+  messages: readonly Message[],
+  {
+    attempt,
+    run = 1,
+    visibilityTimeoutSeconds,
+  }: { attempt: number; run?: number; visibilityTimeoutSeconds: number },
+): Ledger {
   const [first] = messages;
   if (!first) throw new Error('a ledger holds at least one message');
-  const { queue, visibilityTimeoutSeconds } = first;
+  const { queue } = first;
   return { queue, attempt, run, visibilityTimeoutSeconds, messages: messages.map(ledgerMessageFrom) };
 }
 

@@ -146,7 +146,8 @@ function planTemplateCheck(
     templateCheck.kind === 'unknown' ||
     (templateCheck.kind === 'invalid' && nowMs >= templateCheck.recheckAtMs);
   if (!due) return [];
-  const ledger = ledgerOf([sampleMessage(queue, nowMs)], 0);
+  const { visibilityTimeoutSeconds } = queue.spec.queue;
+  const ledger = ledgerOf([sampleMessage(queue, nowMs)], { attempt: 0, visibilityTimeoutSeconds });
   const payload = { inline: '[]', secrets: [] };
   const job = buildJob({ queue, revision, ledger, payload, traceparent: undefined });
   return [{ kind: 'checkTemplate', hash: revision.hash, job }];

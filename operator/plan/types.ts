@@ -227,7 +227,7 @@ export interface Snapshot {
   readonly inbox: readonly InboxMessage[];
   readonly arrivals: Arrivals;
   readonly unconfirmed: readonly UnconfirmedClaim[];
-  /** When the last consistent list of Jobs with several messages began, epoch ms; 0: never. */
+  /** When the last consistent list of this queue's Jobs began, epoch ms; 0: never. */
   readonly jobsListedAtMs: number;
   /** When to look for payload Secrets that no Job uses, epoch ms; undefined: no reason to. */
   readonly sweepAtMs: number | undefined;
@@ -262,7 +262,7 @@ export type Action =
   | ReleaseAction
   /** Let go of a message whose lease has ended; SQS brings it back. */
   | { readonly kind: 'forget'; readonly message: InboxMessage }
-  /** Read the Jobs that hold several messages anew, past every cache. */
+  /** Read the Jobs of this queue anew, past every cache. */
   | { readonly kind: 'listJobs' }
   | Settle
   /** End the pods of a Job that somebody deletes. */

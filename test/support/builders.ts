@@ -149,7 +149,7 @@ export function aJob(parts: ClaimParts = {}): KubeObject {
   const job = buildJob({
     queue,
     revision: aRevision(queue, revision),
-    ledger: { ...ledgerOf(messages, attempt, run), ...parts.fates },
+    ledger: { ...ledgerOf(messages, { attempt, run, visibilityTimeoutSeconds: 300 }), ...parts.fates },
     payload: { inline: buildMessagesFile(messages, attempt), secrets: [] },
     traceparent: undefined,
   });

@@ -74,7 +74,7 @@ export class FakeCluster {
     const { namespace = '', name, uid = '' } = job.metadata;
     this.#kube.create(PODS, namespace, {
       metadata: {
-        name: `${name}-pod`,
+        name: podName(job),
         labels: { 'batch.kubernetes.io/controller-uid': uid },
         annotations: { [POD_MESSAGES]: JSON.stringify(parseLedger(job)?.messages.map(({ id }) => id) ?? []) },
         // The kubelet's part of a pod's deletion, seen from outside.
@@ -94,7 +94,7 @@ export class FakeCluster {
   #endPod(job: KubeObject, exitCode: number): void {
     const { namespace = '', name } = job.metadata;
     const now = this.#current(job);
-    const pod = this.#kube.get(PODS, namespace, `${name}-pod`);
+    const pod = this.#kube.get(PODS, namespace, podName(job));
     if (!now || !pod || pod.metadata.deletionTimestamp !== undefined) return;
     this.#kube.update(PODS, namespace, pod.metadata.name, (object) => {
       const terminated = { exitCode, reason: 'Error', message: `ended with ${exitCode}` };
@@ -127,4 +127,9 @@ export class FakeCluster {
   #time(): string {
     return `${new Date(this.#clock.now()).toISOString().slice(0, 19)}Z`;
   }
+}
+
+/** The next Job of the same name has a pod of its own. */
+function podName({ metadata: { name, uid } }: KubeObject): string {
+  return `${name}-${uid}`;
 }

@@ -136,7 +136,7 @@ export function jobFor(first: Message, attempt = 1, ...others: readonly Message[
   return buildJob({
     queue: aQueue(),
     revision: aRevision(),
-    ledger: ledgerOf(messages, attempt),
+    ledger: ledgerOf(messages, { attempt, visibilityTimeoutSeconds: 300 }),
     payload: { inline: buildMessagesFile(messages, attempt), secrets: [] },
     traceparent: undefined,
   });

@@ -150,7 +150,8 @@ describe('renewals', () => {
     await clock.advance(0);
     expect(await renewed()).toEqual(['a+b for 30 s']);
     expect(restored).toEqual([KEY, KEY]);
-    expect(heartbeat.trustedUntil(QUEUE, 'a')).toBe(clock.now() + 29_000);
+    // They may have run out in the meantime, and SQS would not say so.
+    expect(heartbeat.trustedUntil(QUEUE, 'a')).toBe(0);
   });
 
   test('that fail are tried again a second later, while the others go on', async () => {

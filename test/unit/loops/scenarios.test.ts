@@ -1,8 +1,10 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { ANNOTATION_RESULT, FINALIZER_SETTLEMENT } from '../../../operator/api/names.ts';
 import type { KubeObject } from '../../../operator/ports.ts';
 import { BATCH_QUEUES, JOBS, REVISIONS } from '../../../operator/world.ts';
 import { FakeWorld } from '../../support/fake-world.ts';
+
+jest.setTimeout(60_000);
 
 const SPEC = { maxConcurrentJobs: 3, retry: { minBackoffSeconds: 1, maxBackoffSeconds: 20 } };
 

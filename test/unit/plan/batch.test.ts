@@ -44,6 +44,10 @@ function messages(...numbers: number[]): InboxMessage[] {
   );
 }
 
+function changed(list: readonly InboxMessage[], parts: Partial<InboxMessage>): InboxMessage[] {
+  return list.map((message) => Object.assign({}, message, parts));
+}
+
 /** A message of a FIFO queue. */
 function ordered(number: number, group = 'g', parts: Partial<InboxMessage> = {}): InboxMessage {
   const attributes = { MessageGroupId: group, SequenceNumber: String(1_000 + number) };
@@ -74,13 +78,13 @@ describe('a batch', () => {
   });
 
   test('holds messages of one attempt', () => {
-    const again = messages(2).map((message) => ({ ...message, receiveCount: 2 }));
+    const again = changed(messages(2), { receiveCount: 2 });
     expect(jobs(planDispatch([...messages(1, 3), ...again], contextOf()).actions)).toEqual([[1, 3], [2]]);
   });
 
   test('is cut where the messages file would grow too large for a Secret', () => {
     const body = 'a'.repeat(MAX_BATCH_BYTES / 2);
-    const inbox = messages(1, 2, 3).map((message) => ({ ...message, body }));
+    const inbox = changed(messages(1, 2, 3), { body });
     expect(jobs(planDispatch(inbox, contextOf()).actions)).toEqual([[1], [2], [3]]);
   });
 
@@ -104,7 +108,7 @@ describe('a batch', () => {
 });
 
 describe('a batch that is not full', () => {
-  const waited = (ms: number) => messages(1, 2).map((message) => ({ ...message, arrivedAtMs: NOW_MS - ms }));
+  const waited = (ms: number) => changed(messages(1, 2), { arrivedAtMs: NOW_MS - ms });
 
   test.each([
     ['waits for its window', 30, 'possible', 10_000, [], NOW_MS + 20_000],
@@ -122,14 +126,14 @@ describe('a batch that is not full', () => {
 
   test('closes without its window when the next message does not fit any more', () => {
     const body = 'a'.repeat(MAX_BATCH_BYTES / 2);
-    const inbox = messages(1, 2).map((message) => ({ ...message, body, arrivedAtMs: NOW_MS }));
+    const inbox = changed(messages(1, 2), { body, arrivedAtMs: NOW_MS });
     const context = contextOf({ queue: queueOf(10, 30), arrivals: 'possible' });
     expect(jobs(planDispatch(inbox, context).actions)).toEqual([[1]]);
   });
 });
 
 describe('a message that was received before', () => {
-  const [again] = messages(1).map((message) => ({ ...message, receiveCount: 2, arrivedAtMs: NOW_MS - 10 }));
+  const [again] = changed(messages(1), { receiveCount: 2, arrivedAtMs: NOW_MS - 10 });
   const inbox = again ? [again] : [];
 
   test('waits for a list of Jobs begun after its receive: a batch may hold it under another name', () => {
@@ -148,11 +152,9 @@ describe('a message that was received before', () => {
 test('messages that come back to one Job together are adopted in one write', () => {
   const held = [1, 2, 3].map((number) => aMessage({ id: messageId(number) }));
   const holder = aClaim({ messages: held });
-  const again = messages(1, 3).map((message) => ({
-    ...message,
-    receiveCount: 2,
-    receiptHandle: `new ${message.id}`,
-  }));
+  const again = [1, 3].flatMap((number) =>
+    changed(messages(number), { receiveCount: 2, receiptHandle: `new ${messageId(number)}` }),
+  );
   const { actions } = planDispatch(again, contextOf({ claims: [holder] }));
   expect(actions).toHaveLength(1);
   expect(actions).toMatchObject([
@@ -180,7 +182,7 @@ describe('the messages of a settled batch', () => {
   });
 
   test('go each their own way when they come back', () => {
-    const inbox = messages(1, 2, 3).map((message) => ({ ...message, receiveCount: 3 }));
+    const inbox = changed(messages(1, 2, 3), { receiveCount: 3 });
     const { actions } = planDispatch(inbox, contextOf({ claims: [claim] }));
     expect(actions).toMatchObject([
       { kind: 'discard', message: { id: messageId(1) } },
@@ -192,7 +194,7 @@ describe('the messages of a settled batch', () => {
 
   test('an index released while others run may run again beside them', () => {
     const running = aClaim({ ...parts, fates: { released: '1' } });
-    const inbox = messages(2).map((message) => ({ ...message, receiveCount: 2 }));
+    const inbox = changed(messages(2), { receiveCount: 2 });
     expect(jobs(planDispatch(inbox, contextOf({ claims: [running] })).actions)).toEqual([[2]]);
   });
 });
@@ -222,9 +224,7 @@ describe('a message group', () => {
     contextOf({ queue: queueOf(10, 0, FIFO), jobsListedAtMs: NOW_MS, ...parts });
 
   test('runs in order, each group as a Job of its own, whatever the order of arrival', () => {
-    const inbox = [ordered(3), ordered(1, 'other'), ordered(1), ordered(2)].map((message, index) =>
-      index === 1 ? { ...message, id: messageId(9) } : message,
-    );
+    const inbox = [ordered(3), ordered(9, 'other'), ordered(1), ordered(2)];
     expect(jobs(planDispatch(inbox, context()).actions)).toEqual([[1, 2, 3], [9]]);
   });
 

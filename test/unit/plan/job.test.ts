@@ -45,7 +45,7 @@ function jobOf(queue: BatchQueue, messages: readonly Message[], attempt = 1, run
   return buildJob({
     queue,
     revision: aRevision(queue, 4),
-    ledger: ledgerOf(messages, attempt, run),
+    ledger: ledgerOf(messages, { attempt, run, visibilityTimeoutSeconds: 300 }),
     payload: { inline: buildMessagesFile(messages, attempt), secrets: [] },
     traceparent: messages[0] && traceparentOf(messages[0]),
   });

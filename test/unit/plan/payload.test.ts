@@ -91,7 +91,7 @@ test('how they travel can be read back from the Job', () => {
           pod: { volumes: [{ name: 'own', projected: { sources: [{ secret: { name: 'mine' } }] } }] },
         }),
         revision: aRevision(),
-        ledger: ledgerOf([message], 1),
+        ledger: ledgerOf([message], { attempt: 1, visibilityTimeoutSeconds: 300 }),
         payload: planned.payload,
         traceparent: undefined,
       });
