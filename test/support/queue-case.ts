@@ -1,4 +1,4 @@
-import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
+import { ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { z } from 'zod';
 import type { BatchQueueStatus } from '../../operator/api/batch-queue.ts';
 import { batchQueueStatusSchema } from '../../operator/api/status.ts';
@@ -18,6 +18,8 @@ export interface QueueCaseOptions {
   readonly name?: string;
   /** Undefined: no dead-letter queue. */
   readonly maxReceiveCount?: number;
+  /** A FIFO queue, and a FIFO dead-letter queue. */
+  readonly fifo?: boolean;
   /** Fields of the spec that differ from the fast ones of these tests. */
   readonly spec?: Readonly<Record<string, unknown>>;
 }
@@ -36,7 +38,7 @@ export class QueueCase {
     this.#options = options;
     this.name = options.name ?? 'orders';
     this.namespace = stage.namespace(caseName);
-    this.queueName = `${this.namespace}-${this.name}`;
+    this.queueName = `${this.namespace}-${this.name}${options.fifo ? '.fifo' : ''}`;
   }
 
   /** Makes queue and BatchQueue, and waits until it is ready. */
@@ -54,8 +56,12 @@ export class QueueCase {
 
   async createQueue(): Promise<void> {
     const { maxReceiveCount } = this.#options;
-    const redrive = maxReceiveCount && { deadLetter: `${this.queueName}-dead`, maxReceiveCount };
+    const redrive = maxReceiveCount && { deadLetter: this.#deadLetterName(), maxReceiveCount };
     await this.stage.emulator.createQueue(this.queueName, redrive || undefined);
+  }
+
+  #deadLetterName(): string {
+    return this.#options.fifo ? this.queueName.replace('.fifo', '-dead.fifo') : `${this.queueName}-dead`;
   }
 
   /** URL as on AWS: the operator sends everything to the endpoint it was given. */
@@ -109,7 +115,40 @@ export class QueueCase {
   }
 
   async deadLetters(): Promise<number> {
-    return (await this.stage.emulator.counts(`${this.url()}-dead`)).visible;
+    return (await this.stage.emulator.counts(this.url().replace(this.queueName, this.#deadLetterName())))
+      .visible;
+  }
+
+  /** Sends a message to a group of a FIFO queue and returns its id. */
+  async sendTo(group: string, body: string): Promise<string> {
+    const command = new SendMessageCommand({
+      QueueUrl: this.url(),
+      MessageBody: body,
+      MessageGroupId: group,
+      MessageDeduplicationId: `${group} ${body}`,
+    });
+    return (await this.stage.emulator.client.send(command)).MessageId ?? '';
+  }
+
+  /** The first Job of which this is so. */
+  async jobThat(what: string, holds: (job: KubeObject) => boolean): Promise<KubeObject> {
+    const jobs = await eventually(
+      async () => (await this.jobs()).filter(holds),
+      ({ length }) => length > 0,
+      { what: `a Job that ${what}` },
+    );
+    const [job] = jobs;
+    if (job === undefined) throw new Error('the list was just seen to hold one');
+    return job;
+  }
+
+  /** The bodies that a Job carries in its pod template, by index. */
+  static bodiesOf(job: KubeObject): readonly string[] {
+    const text = Object(job['spec']).template.metadata.annotations['batchqueue.io/messages'];
+    return z
+      .array(z.object({ body: z.string() }))
+      .parse(JSON.parse(String(text)))
+      .map(({ body }) => body);
   }
 
   /** The queue is empty and nothing is in flight. */

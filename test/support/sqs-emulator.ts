@@ -72,14 +72,23 @@ async function createQueue(
   name: string,
   redrive?: { deadLetter: string; maxReceiveCount: number },
 ): Promise<string> {
-  if (!redrive) return (await client.send(new CreateQueueCommand({ QueueName: name }))).QueueUrl ?? '';
-  const { QueueUrl } = await client.send(new CreateQueueCommand({ QueueName: redrive.deadLetter }));
+  const kind = name.endsWith('.fifo') ? { FifoQueue: 'true' } : undefined;
+  if (!redrive) {
+    const made = await client.send(new CreateQueueCommand({ QueueName: name, Attributes: kind }));
+    return made.QueueUrl ?? '';
+  }
+  const { QueueUrl } = await client.send(
+    new CreateQueueCommand({ QueueName: redrive.deadLetter, Attributes: kind }),
+  );
   const { Attributes } = await client.send(
     new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] }),
   );
   const policy = { deadLetterTargetArn: Attributes?.QueueArn, maxReceiveCount: redrive.maxReceiveCount };
   const answer = await client.send(
-    new CreateQueueCommand({ QueueName: name, Attributes: { RedrivePolicy: JSON.stringify(policy) } }),
+    new CreateQueueCommand({
+      QueueName: name,
+      Attributes: { ...kind, RedrivePolicy: JSON.stringify(policy) },
+    }),
   );
   return answer.QueueUrl ?? '';
 }

@@ -27,8 +27,14 @@ export async function runPod(client: RestClient, job: KubeObject): Promise<void>
 
 /** The pod has ended: phase Succeeded for exit code 0, else Failed. The Job controller ends the Job within seconds. */
 export async function endPod(client: RestClient, job: KubeObject, ending: Ending): Promise<void> {
-  const { exitCode, message = '' } = ending;
-  const pod = await podOf(client, job);
+  await endOne(client, await podOf(client, job), ending);
+}
+
+async function endOne(
+  client: RestClient,
+  pod: KubeObject,
+  { exitCode, message = '' }: Ending,
+): Promise<void> {
   const reason = exitCode === 0 ? 'Completed' : 'Error';
   const now = new Date().toISOString();
   const terminated = { exitCode, reason, message, startedAt: now, finishedAt: now };
@@ -37,6 +43,26 @@ export async function endPod(client: RestClient, job: KubeObject, ending: Ending
     conditions: [{ type: 'Ready', status: 'False' }],
     containerStatuses: [containerStatus({ terminated }, false)],
   });
+}
+
+/** The pod of one index of an Indexed Job has ended. */
+export async function endIndex(
+  client: RestClient,
+  job: KubeObject,
+  index: number,
+  ending: Ending,
+): Promise<void> {
+  const pods = await eventually(
+    async () => (await podsOf(client, job)).filter((pod) => indexOf(pod) === index),
+    ({ length }) => length > 0,
+    { what: `a pod of index ${index} of Job ${job.metadata.name}` },
+  );
+  const [pod] = pods;
+  if (pod) await endOne(client, pod, ending);
+}
+
+function indexOf({ metadata }: KubeObject): number {
+  return Number(metadata.annotations?.['batch.kubernetes.io/job-completion-index'] ?? Number.NaN);
 }
 
 /** The pods of a Job. */
