@@ -74,7 +74,7 @@ export interface KubeApi {
   get(resource: Resource, namespace: string, name: string): Promise<KubeObject | undefined>;
   list(
     resource: Resource,
-    options: { namespace?: string; labelSelector?: string },
+    options: { namespace?: string; labelSelector?: string; fieldSelector?: string },
   ): Promise<{ items: KubeObject[]; resourceVersion: string }>;
   create(
     resource: Resource,
@@ -136,5 +136,6 @@ export interface Events {
 export const JOBS: Resource = { group: 'batch', version: 'v1', plural: 'jobs' };
 export const PODS: Resource = { group: '', version: 'v1', plural: 'pods' };
 export const SECRETS: Resource = { group: '', version: 'v1', plural: 'secrets' };
+export const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events' };
 export const REVISIONS: Resource = { group: 'apps', version: 'v1', plural: 'controllerrevisions' };
 export const BATCH_QUEUES: Resource = { group: 'batchqueue.io', version: 'v1alpha1', plural: 'batchqueues' };

@@ -1,10 +1,12 @@
 import type { BatchQueueStatus } from '../api/batch-queue.ts';
+import type { HoldMemory } from '../plan/intake-hold.ts';
 import type {
   Arrivals,
   ClaimAction,
   InboxMessage,
   Lease,
   Message,
+  StartEvents,
   TemplateCheck,
   UnconfirmedClaim,
 } from '../plan/types.ts';
@@ -38,6 +40,10 @@ export class QueueSession {
   readonly observer: QueueObserver;
   /** The API server's verdict on each revision's template, by hash. */
   readonly templateChecks = new Map<string, TemplateCheck>();
+  /** What Kubernetes told about Jobs and pods that take long to start, by their uid. */
+  readonly startEvents = new Map<string, StartEvents>();
+  /** What holds intake, and what it was last told from. */
+  holdMemory: HoldMemory | undefined;
   /** When status may be written next, epoch ms, and how often that has failed in a row. */
   statusDueAtMs = 0;
   statusFailures = 0;

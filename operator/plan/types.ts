@@ -152,6 +152,26 @@ export interface PodsOfJob {
   readonly resultOfIndex: ReadonlyMap<number, WorkerReport>;
 }
 
+/** A warning that Kubernetes told about a Job or a pod. */
+export interface StartEvent {
+  readonly reason: string;
+  readonly note: string;
+  readonly lastSeenMs: number;
+}
+
+/** The warnings about one object, as they were read. */
+export interface StartEvents {
+  readonly readAtMs: number;
+  readonly events: readonly StartEvent[];
+}
+
+/** Of what the events would explain why a Job does not start. */
+export interface EventSubject {
+  readonly kind: 'Job' | 'Pod';
+  readonly name: string;
+  readonly uid: string;
+}
+
 /** What GetQueueAttributes says; all counts are approximate. */
 export interface QueueAttributes {
   readonly arn: string;
@@ -265,6 +285,10 @@ export type Action =
   /** Read the Jobs of this queue anew, past every cache. */
   | { readonly kind: 'listJobs' }
   | Settle
+  /** Read what Kubernetes tells about a Job or a pod that takes long to start. */
+  | { readonly kind: 'readStartEvents'; readonly about: EventSubject }
+  /** End a Job that could never start, so that its messages run under the current revision. */
+  | { readonly kind: 'endStuckJob'; readonly claim: Claim; readonly reason: string }
   /** End the pods of a Job that somebody deletes. */
   | { readonly kind: 'stopPods'; readonly claim: Claim }
   /** Clean up a settled Job beyond the history limits. */
