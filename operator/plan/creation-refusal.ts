@@ -107,13 +107,12 @@ export function admitCreates<T extends { readonly job: { readonly metadata: { re
 }
 
 function problemOf({ code, message }: CreateError): Problem & { readonly isGeneral: boolean } {
-  const words = steadyWords(message);
-  if (code === 'Throttled') return { reason: 'ApiServerThrottled', message: words, isGeneral: true };
-  if (code === 'Forbidden' || isDenied(message)) {
-    const mayNot = /cannot create resource/.test(message);
-    return { reason: mayNot ? 'JobCreationForbidden' : refusedReason(message), message: words, isGeneral: true };
-  }
-  return { reason: 'JobNotCreated', message: words, isGeneral: false };
+  if (code === 'Throttled') return { reason: 'ApiServerThrottled', message: steadyWords(message), isGeneral: true };
+  if (code !== 'Forbidden' && !isDenied(message)) return { reason: 'JobNotCreated', message, isGeneral: false };
+  const mayNot = /cannot create resource/.test(message);
+  const reason = mayNot ? 'JobCreationForbidden' : refusedReason(message);
+  // Another Job is tried every time: its name is not part of what is said.
+  return { reason, message: steadyWords(message), isGeneral: true };
 }
 
 /** Webhooks and policies may choose another status than 403. */

@@ -132,8 +132,8 @@ export function steadyWords(words: string, pod?: string): string {
   const steady = words
     .replace(/\s+/g, ' ')
     .replace(/^\(combined from similar events\): /, '')
-    .replace(/^Error creating: /, '')
-    .replace(/^pods "[^"]*" is forbidden: /, '')
+    .replace(/^(?:Error creating: |create \S+ \S+: \w+: )/, '')
+    .replace(/^[\w.]+ "[^"]*" is forbidden: /, '')
     .replace(/^(?:Back-off pulling image "[^"]*": )?(?:Err\w+: )?/, '')
     .replace(/\bback-off (?:\d+[hms])+ /i, 'back-off ')
     // The port that the node's side of a connection happens to have.
