@@ -103,12 +103,17 @@ export function admitCreates<T extends { readonly job: { readonly metadata: { re
     return { now: [], lookAgainAtMs: creates.length > 0 ? general.retryAtMs : undefined };
   }
   const lastTried = (create: T) => refusalOf(create)?.refusedAtMs ?? 0;
-  return { now: creates.toSorted((a, b) => lastTried(a) - lastTried(b)).slice(0, 1), lookAgainAtMs: undefined };
+  return {
+    now: creates.toSorted((a, b) => lastTried(a) - lastTried(b)).slice(0, 1),
+    lookAgainAtMs: undefined,
+  };
 }
 
 function problemOf({ code, message }: CreateError): Problem & { readonly isGeneral: boolean } {
-  if (code === 'Throttled') return { reason: 'ApiServerThrottled', message: steadyWords(message), isGeneral: true };
-  if (code !== 'Forbidden' && !isDenied(message)) return { reason: 'JobNotCreated', message, isGeneral: false };
+  if (code === 'Throttled')
+    return { reason: 'ApiServerThrottled', message: steadyWords(message), isGeneral: true };
+  if (code !== 'Forbidden' && !isDenied(message))
+    return { reason: 'JobNotCreated', message, isGeneral: false };
   const mayNot = /cannot create resource/.test(message);
   const reason = mayNot ? 'JobCreationForbidden' : refusedReason(message);
   // Another Job is tried every time: its name is not part of what is said.

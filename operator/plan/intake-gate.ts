@@ -1,29 +1,10 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
 import { admitCreates, type CreationMemory, type CreationRefusal, isHiccup } from './creation-refusal.ts';
-import {
-  type HoldMemory,
-  holdProblem,
-  nextHold,
-  roomUnderHold,
-  waitingTrouble,
-} from './intake-hold.ts';
+import { type HoldMemory, holdProblem, nextHold, roomUnderHold, waitingTrouble } from './intake-hold.ts';
 import { type JobStart, jobStarts } from './job-start.ts';
 import { planEventReads } from './start-events.ts';
 import { planStuckJobs } from './stuck-jobs.ts';
-import type { Action, Claim, InboxMessage, Problem, Revision, StartEvents } from './types.ts';
-import type { KubeObject } from '../ports.ts';
-
-/** What the process knows of starts and creates; each part may be lost and is found out again. */
-export interface GateInputs {
-  readonly nowMs: number;
-  readonly claims: readonly Claim[];
-  readonly inbox: readonly InboxMessage[];
-  /** Every pod of the queue's Jobs. */
-  readonly startingPods: readonly KubeObject[];
-  readonly startEvents: ReadonlyMap<string, StartEvents>;
-  readonly creations: CreationMemory;
-  readonly holdMemory: HoldMemory | undefined;
-}
+import type { Action, CreateAction, Problem, Revision, Snapshot } from './types.ts';
 
 /** What stands between the queue and its Jobs in this turn. */
 export interface IntakeGate {
@@ -39,7 +20,7 @@ export interface IntakeGate {
   /** Of this many messages that there is room for, so many may be taken. */
   readonly room: (room: number) => number;
   /** When to look again although nothing has happened, epoch ms. */
-  readonly lookAgainAtMs: readonly (number | undefined)[];
+  readonly lookAgainAtMs: number | undefined;
 }
 
 export interface GateSubject {
@@ -47,18 +28,19 @@ export interface GateSubject {
   readonly current: Revision | undefined;
   /** The current revision once the API server takes its Jobs. */
   readonly usable: Revision | undefined;
-  readonly creates: readonly Extract<Action, { readonly job: KubeObject; readonly kind: 'claim' }>[];
+  /** Jobs that shall be made. */
+  readonly creates: readonly CreateAction[];
 }
 
 /** Tells Jobs that start from Jobs that cannot, and holds intake for what every message would meet. */
-export function planGate(inputs: GateInputs, subject: GateSubject): IntakeGate {
-  const { nowMs, claims, inbox, creations } = inputs;
+export function planGate(snapshot: Snapshot, subject: GateSubject): IntakeGate {
+  const { nowMs, claims, inbox, creations, startEvents } = snapshot;
   const { current, usable, creates } = subject;
-  const starts = jobStarts(claims, inputs.startingPods, { nowMs, events: inputs.startEvents });
+  const starts = jobStarts(claims, snapshot.jobPods, { nowMs, events: startEvents });
   const ofCurrent = claims.filter(({ revision }) => revision === current?.number);
   const admitted = admitCreates(creates, creations, nowMs);
-  const events = planEventReads(ofCurrent, starts, { nowMs, events: inputs.startEvents });
-  const memory = current && nextMemory(inputs, subject, { starts, revision: current.number });
+  const events = planEventReads(ofCurrent, starts, { nowMs, events: startEvents });
+  const memory = current && nextMemory(snapshot, subject, { starts, revision: current.number });
   const hold = memory?.hold;
   const refusal = creates.flatMap(({ job }) => creations.byJob.get(job.metadata.name) ?? [])[0];
   return {
@@ -68,17 +50,17 @@ export function planGate(inputs: GateInputs, subject: GateSubject): IntakeGate {
     problem: hold ? holdProblem(hold) : refusalProblem(refusal),
     waitingFor: hold ? undefined : waitingTrouble(claims, starts),
     room: (room) => roomUnderHold(hold, room, { nowMs, waiting: inbox.length }),
-    lookAgainAtMs: [
+    lookAgainAtMs: earliest([
       admitted.lookAgainAtMs,
       events.lookAgainAtMs,
       hold && hold.probeAtMs > nowMs ? hold.probeAtMs : undefined,
       ...[...starts.values()].map((start) => (start.kind === 'starting' ? start.lookAgainAtMs : undefined)),
-    ],
+    ]),
   };
 }
 
 function nextMemory(
-  { nowMs, claims, inbox, creations, holdMemory }: GateInputs,
+  { nowMs, claims, inbox, creations, holdMemory }: Snapshot,
   { queue, creates }: GateSubject,
   { starts, revision }: { starts: ReadonlyMap<string, JobStart>; revision: number },
 ): HoldMemory {
@@ -98,4 +80,11 @@ function nextMemory(
 
 function refusalProblem(refusal: CreationRefusal | undefined): Problem | undefined {
   return refusal && !isHiccup(refusal) ? { reason: refusal.reason, message: refusal.message } : undefined;
+}
+
+function earliest(times: readonly (number | undefined)[]): number | undefined {
+  return times.reduce(
+    (first, time) => (first === undefined || (time ?? first) < first ? time : first),
+    undefined,
+  );
 }

@@ -87,7 +87,8 @@ export function nextHold(before: HoldMemory | undefined, context: HoldContext): 
   const endings = newestEndings(claims, known?.endings ?? []);
   const fault = faultOf({ ...context, claims }, lastStartMs, endings);
   const held = known?.hold;
-  if (fault) return { revision, lastStartMs, endings, hold: scheduled(heldFor(fault, held, context), context) };
+  if (fault)
+    return { revision, lastStartMs, endings, hold: scheduled(heldFor(fault, held, context), context) };
   const isOver = !held || held.source !== 'start' || lastStartMs >= held.faultSinceMs;
   const hold = isOver ? undefined : scheduled(withoutWitness(held, claims, context), context);
   return { revision, lastStartMs, endings, hold };
@@ -169,7 +170,8 @@ function misconfiguredFault(endings: readonly Ending[]): Fault | undefined {
   const others = endings.findIndex(({ isMisconfigured }) => !isMisconfigured);
   const row = others < 0 ? endings : endings.slice(0, others);
   const [newest] = row;
-  if (!newest || new Set(row.map(({ messageId }) => messageId)).size < MISCONFIGURED_IN_A_ROW) return undefined;
+  if (!newest || new Set(row.map(({ messageId }) => messageId)).size < MISCONFIGURED_IN_A_ROW)
+    return undefined;
   const said = newest.message === '' ? '' : `; Job ${newest.job}: ${newest.message.replace(/\.$/, '')}`;
   return {
     source: 'worker',
@@ -192,7 +194,8 @@ function newestEndings(claims: readonly Claim[], before: readonly Ending[]): rea
 function endingOf(claim: Claim): Ending | undefined {
   const { job, ledger, outcome, result, failure, finishedAtMs } = claim;
   if (isActive(claim)) return undefined;
-  const exitCode = result?.exitCode ?? Number(/exit code (\d+)/.exec(failure?.message ?? '')?.[1] ?? Number.NaN);
+  const exitCode =
+    result?.exitCode ?? Number(/exit code (\d+)/.exec(failure?.message ?? '')?.[1] ?? Number.NaN);
   // Without an exit code the worker was taken away; that says nothing about how it is set up.
   if (outcome !== 'succeeded' && Number.isNaN(exitCode)) return undefined;
   const isMisconfigured = outcome === 'failed' && exitCode === EX_CONFIG;
@@ -205,13 +208,26 @@ function endingOf(claim: Claim): Ending | undefined {
   };
 }
 
-function heldFor(fault: Fault, held: IntakeHold | undefined, { nowMs, revision, generation }: HoldContext): IntakeHold {
+function heldFor(
+  fault: Fault,
+  held: IntakeHold | undefined,
+  { nowMs, revision, generation }: HoldContext,
+): IntakeHold {
   const { source, reason, sinceMs: faultSinceMs } = fault;
   const isSame = held?.source === source && held.reason === reason;
   const message = isSame && differOnlyInNumbers(held.message, fault.message) ? held.message : fault.message;
   if (!held) {
     const probeAtMs = nowMs + FIRST_INTERVAL_MS;
-    return { source, reason, message, faultSinceMs, revision, generation, probeAtMs, intervalMs: FIRST_INTERVAL_MS };
+    return {
+      source,
+      reason,
+      message,
+      faultSinceMs,
+      revision,
+      generation,
+      probeAtMs,
+      intervalMs: FIRST_INTERVAL_MS,
+    };
   }
   return { ...held, source, reason, message, faultSinceMs };
 }

@@ -7,9 +7,9 @@ import {
   mountTrouble,
   neverRanTrouble,
   START_GRACE_MS,
-  schedulingTrouble,
   type StartTrouble,
   type Suspicion,
+  schedulingTrouble,
   steadyWords,
   waitingTrouble,
 } from './start-trouble.ts';
@@ -25,7 +25,11 @@ export type JobStart =
     }
   /** The worker has run, or runs. */
   | { readonly kind: 'started'; readonly atMs: number }
-  | { readonly kind: 'trouble'; readonly trouble: StartTrouble; readonly unexplained: EventSubject | undefined };
+  | {
+      readonly kind: 'trouble';
+      readonly trouble: StartTrouble;
+      readonly unexplained: EventSubject | undefined;
+    };
 
 export interface StartContext {
   readonly nowMs: number;
@@ -63,7 +67,9 @@ export function jobStart(claim: Claim, pods: readonly PodFacts[], context: Start
     .toSorted((a, b) => weight(b) - weight(a))[0];
   if (worst?.kind === 'trouble' || !isActive(claim)) return worst ?? waitFor(undefined);
   const isWaitingForPods = pods.every(({ hasEnded, isDeleting }) => hasEnded || isDeleting);
-  return isWaitingForPods && !isSuspended(claim) ? withoutPod(claim, pods, context) : (worst ?? waitFor(undefined));
+  return isWaitingForPods && !isSuspended(claim)
+    ? withoutPod(claim, pods, context)
+    : (worst ?? waitFor(undefined));
 }
 
 function weight({ kind }: JobStart): number {
@@ -82,7 +88,8 @@ function isSuspended({ job }: Claim): boolean {
 /** A Job without a pod: the Job controller is about to make one, or may not. */
 function withoutPod({ job }: Claim, pods: readonly PodFacts[], context: StartContext): JobStart {
   const { name, uid = '', creationTimestamp } = job.metadata;
-  const sinceMs = Math.max(Date.parse(creationTimestamp ?? '') || 0, ...pods.map(({ createdAtMs }) => createdAtMs));
+  const createdAtMs = Date.parse(creationTimestamp ?? '') || context.nowMs;
+  const sinceMs = Math.max(createdAtMs, ...pods.map((pod) => pod.createdAtMs));
   const dueMs = sinceMs + START_GRACE_MS;
   if (context.nowMs < dueMs) return waitFor(dueMs);
   const subject: EventSubject = { kind: 'Job', name, uid };

@@ -7,7 +7,9 @@ export interface ContainerFacts {
   readonly waiting: { readonly reason: string; readonly message: string } | undefined;
   /** Epoch ms at which its program began to run, in this or an earlier try; undefined: it never has. */
   readonly startedAtMs: number | undefined;
-  readonly terminated: { readonly reason: string; readonly message: string; readonly exitCode: number } | undefined;
+  readonly terminated:
+    | { readonly reason: string; readonly message: string; readonly exitCode: number }
+    | undefined;
 }
 
 /** What a condition of a pod says, and since when. */

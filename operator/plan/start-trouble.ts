@@ -60,7 +60,11 @@ export function neverRanTrouble(message: string): Suspicion {
 /** An init container that ended with a failure: the container of the contract will not run. */
 export function initTrouble(name: string, exitCode: number, message: string): Suspicion {
   const words = message === '' ? '' : `: ${message}`;
-  return template('InitContainerFailed', `init container ${name} ended with exit code ${exitCode}${words}`, AT_ONCE);
+  return template(
+    'InitContainerFailed',
+    `init container ${name} ended with exit code ${exitCode}${words}`,
+    AT_ONCE,
+  );
 }
 
 /** Why the scheduler has found no node: mostly for want of room, but a claim that is missing is missing for every pod. */

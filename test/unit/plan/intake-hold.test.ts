@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { claimFrom } from '../../../operator/plan/claim.ts';
 import { afterCreate, type CreationRefusal, NO_REFUSALS } from '../../../operator/plan/creation-refusal.ts';
 import {
   type HoldContext,
@@ -8,7 +9,6 @@ import {
   roomUnderHold,
 } from '../../../operator/plan/intake-hold.ts';
 import { isoSeconds } from '../../../operator/plan/iso-time.ts';
-import { claimFrom } from '../../../operator/plan/claim.ts';
 import type { JobStart } from '../../../operator/plan/job-start.ts';
 import type { Claim } from '../../../operator/plan/types.ts';
 import { aJob, type ClaimParts, messageId, NOW_MS } from '../../support/builders.ts';
@@ -22,7 +22,11 @@ function jobOf(name: string, ageSeconds: number, parts: ClaimParts = {}): Claim 
   return claimFrom({ ...job, metadata: { ...job.metadata, creationTimestamp } });
 }
 
-function stuck(reason = 'ImagePullFailing', message = 'not found', fault: 'template' | 'capacity' = 'template'): JobStart {
+function stuck(
+  reason = 'ImagePullFailing',
+  message = 'not found',
+  fault: 'template' | 'capacity' = 'template',
+): JobStart {
   return { kind: 'trouble', trouble: { reason, message, fault }, unexplained: undefined };
 }
 
@@ -62,7 +66,9 @@ describe('a template that no pod can start from', () => {
   });
 
   test('does not when pods only wait for room', () => {
-    expect(after(undefined, { jobs: [[J, stuck('Unschedulable', 'no room', 'capacity')]] }).hold).toBeUndefined();
+    expect(
+      after(undefined, { jobs: [[J, stuck('Unschedulable', 'no room', 'capacity')]] }).hold,
+    ).toBeUndefined();
   });
 
   test('does not when it is the template of an older revision', () => {
@@ -72,20 +78,32 @@ describe('a template that no pod can start from', () => {
 
   test('does not when younger Jobs of the revision start', () => {
     const younger = jobOf('orders-k', 30);
-    const jobs = [[J, stuck()], [younger, started(NOW_MS - 29_000)]] as const;
+    const jobs = [
+      [J, stuck()],
+      [younger, started(NOW_MS - 29_000)],
+    ] as const;
     expect(after(undefined, { jobs }).hold).toBeUndefined();
   });
 
   test('does although older Jobs of the revision have started before', () => {
     const older = jobOf('orders-i', 90);
-    const jobs = [[older, started(NOW_MS - 89_000)], [J, stuck()]] as const;
+    const jobs = [
+      [older, started(NOW_MS - 89_000)],
+      [J, stuck()],
+    ] as const;
     expect(after(undefined, { jobs }).hold).toBeDefined();
   });
 
   test('is told by its oldest Job, so that the words do not change from turn to turn', () => {
     const younger = jobOf('orders-a', 30);
-    const jobs = [[younger, stuck('SecretNotFound', 'secret "s" not found')], [J, stuck()]] as const;
-    expect(after(undefined, { jobs }).hold).toMatchObject({ reason: 'ImagePullFailing', message: 'Job orders-j: not found.' });
+    const jobs = [
+      [younger, stuck('SecretNotFound', 'secret "s" not found')],
+      [J, stuck()],
+    ] as const;
+    expect(after(undefined, { jobs }).hold).toMatchObject({
+      reason: 'ImagePullFailing',
+      message: 'Job orders-j: not found.',
+    });
   });
 });
 
@@ -103,7 +121,14 @@ describe('a hold', () => {
         conditions: [{ type: 'Complete', status: 'True' }],
       },
     });
-    expect(after(HELD, { jobs: [[J, STARTING], [done, STARTING]] }).hold).toBeUndefined();
+    expect(
+      after(HELD, {
+        jobs: [
+          [J, STARTING],
+          [done, STARTING],
+        ],
+      }).hold,
+    ).toBeUndefined();
   });
 
   test('ends with a new revision', () => {
@@ -116,7 +141,14 @@ describe('a hold', () => {
 
   test('does not end for a start from before the fault', () => {
     const older = jobOf('orders-i', 90);
-    expect(after(HELD, { jobs: [[J, STARTING], [older, started(NOW_MS - 80_000)]] }).hold).toEqual(HELD.hold);
+    expect(
+      after(HELD, {
+        jobs: [
+          [J, STARTING],
+          [older, started(NOW_MS - 80_000)],
+        ],
+      }).hold,
+    ).toEqual(HELD.hold);
   });
 
   test('asks with a message at once when the stuck Jobs are gone', () => {
@@ -135,7 +167,10 @@ describe('a hold', () => {
   });
 
   test('goes on with its intervals when one fault follows another', () => {
-    const next = after(HELD, { nowMs: NOW_MS + 30_000, jobs: [[J, stuck('SecretNotFound', 'secret "s" not found')]] });
+    const next = after(HELD, {
+      nowMs: NOW_MS + 30_000,
+      jobs: [[J, stuck('SecretNotFound', 'secret "s" not found')]],
+    });
     expect(next.hold).toMatchObject({ reason: 'SecretNotFound', probeAtMs: NOW_MS + MINUTE_MS });
   });
 });
@@ -186,7 +221,10 @@ describe('probes', () => {
 describe('exit code 78', () => {
   const NAMES = 'abcdefghij';
   /** Jobs that ended one after the other, each a second later, with these exit codes; message n belongs to Job n unless said otherwise. */
-  function ended(exitCodes: readonly number[], messages: readonly number[] = exitCodes.map((_, index) => index)): Claim[] {
+  function ended(
+    exitCodes: readonly number[],
+    messages: readonly number[] = exitCodes.map((_, index) => index),
+  ): Claim[] {
     return exitCodes.map((exitCode, index) =>
       jobOf(`orders-${NAMES[index]}`, 100, {
         message: { id: messageId(messages[index] ?? index) },
@@ -195,7 +233,11 @@ describe('exit code 78', () => {
         finishedAtMs: NOW_MS - 50_000 + index * 1_000,
         ...(exitCode !== 0 && {
           annotations: {
-            'batchqueue.io/result': JSON.stringify({ exitCode, reason: 'x', message: 'no rules at /etc/rules.json' }),
+            'batchqueue.io/result': JSON.stringify({
+              exitCode,
+              reason: 'x',
+              message: 'no rules at /etc/rules.json',
+            }),
           },
         }),
       }),
@@ -247,7 +289,8 @@ describe('exit code 78', () => {
         outcome: 'failed',
         failure: {
           reason: 'PodFailurePolicy',
-          message: 'Container worker for pod shop/orders-a-x1 failed with exit code 78 matching FailJob rule at index 3',
+          message:
+            'Container worker for pod shop/orders-a-x1 failed with exit code 78 matching FailJob rule at index 3',
         },
       }),
     );
@@ -288,6 +331,8 @@ describe('a refused create', () => {
       retryAtMs: NOW_MS + 1_000,
     });
     expect(after(undefined, { refusal: busy(1), waiting: 1 }).hold).toBeUndefined();
-    expect(after(undefined, { refusal: busy(3), waiting: 1 }).hold).toMatchObject({ reason: 'ApiServerThrottled' });
+    expect(after(undefined, { refusal: busy(3), waiting: 1 }).hold).toMatchObject({
+      reason: 'ApiServerThrottled',
+    });
   });
 });

@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { stripPod } from '../../../operator/kube/pod-strip.ts';
+import { claimFrom } from '../../../operator/plan/claim.ts';
 import { type JobStart, jobStart } from '../../../operator/plan/job-start.ts';
 import { podFactsFrom } from '../../../operator/plan/pod-facts.ts';
 import { steadyWords } from '../../../operator/plan/start-trouble.ts';
 import type { Claim, StartEvents } from '../../../operator/plan/types.ts';
 import type { KubeObject } from '../../../operator/ports.ts';
 import { aClaim, aJob } from '../../support/builders.ts';
-import { claimFrom } from '../../../operator/plan/claim.ts';
 
 /**
  * Pods and events of a real node (Kubernetes 1.36, containerd), whose Jobs were all created at 02:54:32: a snapshot three
@@ -67,20 +67,43 @@ interface View {
   readonly claim?: Claim;
 }
 
-function startOf(pods: readonly KubeObject[], { nowMs = LATER_MS, events, claim = JOB }: View = {}): JobStart {
+function startOf(
+  pods: readonly KubeObject[],
+  { nowMs = LATER_MS, events, claim = JOB }: View = {},
+): JobStart {
   return jobStart(claim, pods.map(podFactsFrom), { nowMs, events: events ?? new Map() });
 }
 
 describe('a pod that cannot start', () => {
   test.each<[string, string, 'template' | 'capacity', RegExp]>([
-    ['bad-tag', 'ImagePullFailing', 'template', /^failed to pull and unpack image "localhost:1\/nothing:1": .*connection refused$/],
+    [
+      'bad-tag',
+      'ImagePullFailing',
+      'template',
+      /^failed to pull and unpack image "localhost:1\/nothing:1": .*connection refused$/,
+    ],
     ['bad-host', 'ImagePullFailing', 'template', /^failed to pull .*lookup registry.invalid .*i\/o timeout$/],
     ['bad-init', 'ImagePullFailing', 'template', /^failed to pull and unpack image "localhost:1\/init:1"/],
-    ['bad-name', 'InvalidImageName', 'template', /invalid reference format: repository name \(Case\) must be lowercase$/],
-    ['never', 'ImagePullFailing', 'template', /^Container image "localhost\/none:1" is not present with pull policy of Never$/],
+    [
+      'bad-name',
+      'InvalidImageName',
+      'template',
+      /invalid reference format: repository name \(Case\) must be lowercase$/,
+    ],
+    [
+      'never',
+      'ImagePullFailing',
+      'template',
+      /^Container image "localhost\/none:1" is not present with pull policy of Never$/,
+    ],
     ['no-secret-env', 'SecretNotFound', 'template', /^secret "missing" not found$/],
     ['no-cm-envfrom', 'ConfigMapNotFound', 'template', /^configmap "missing" not found$/],
-    ['nonroot', 'CreateContainerConfigError', 'template', /^container's runAsUser breaks non-root policy \(container: worker\)$/],
+    [
+      'nonroot',
+      'CreateContainerConfigError',
+      'template',
+      /^container's runAsUser breaks non-root policy \(container: worker\)$/,
+    ],
     ['no-pvc', 'VolumeClaimNotFound', 'template', /persistentvolumeclaim "missing" not found/],
     ['bad-cmd', 'ContainerNotStarted', 'template', /exec: "\/nope": stat \/nope: no such file or directory/],
     ['big', 'Unschedulable', 'capacity', /^0\/1 nodes are available: 1 Insufficient cpu\./],
@@ -102,8 +125,18 @@ describe('a pod that cannot start', () => {
   });
 
   test.each<[string, string, RegExp, number]>([
-    ['no-secret-vol', 'SecretNotFound', /^MountVolume.SetUp failed for volume "v" : secret "missing" not found$/, 30_000],
-    ['no-hostpath', 'VolumeNotMounted', /hostPath type check failed: \/nonexistent is not a directory$/, 60_000],
+    [
+      'no-secret-vol',
+      'SecretNotFound',
+      /^MountVolume.SetUp failed for volume "v" : secret "missing" not found$/,
+      30_000,
+    ],
+    [
+      'no-hostpath',
+      'VolumeNotMounted',
+      /hostPath type check failed: \/nonexistent is not a directory$/,
+      60_000,
+    ],
   ])('%s is told as %s once its events are read', (job, reason, message, graceMs) => {
     const view = { events: eventsAbout(job), nowMs: CREATED_MS + graceMs };
     expect(startOf([podOf(job)], view)).toMatchObject({
@@ -117,9 +150,17 @@ describe('a pod that cannot start', () => {
 
 describe('a Job without a pod', () => {
   test.each<[string, string, RegExp]>([
-    ['no-sa', 'ServiceAccountNotFound', /^error looking up service account rec\/missing: serviceaccount "missing" not found$/],
+    [
+      'no-sa',
+      'ServiceAccountNotFound',
+      /^error looking up service account rec\/missing: serviceaccount "missing" not found$/,
+    ],
     ['quota', 'QuotaExceeded', /^exceeded quota: no-pods, requested: pods=1, used: pods=0, limited: pods=0$/],
-    ['psa', 'AdmissionDenied', /^violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false/],
+    [
+      'psa',
+      'AdmissionDenied',
+      /^violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false/,
+    ],
     ['limits', 'AdmissionDenied', /^maximum memory usage per Container is 10Mi, but limit is 100Mi$/],
   ])('%s is told as %s', (name, reason, message) => {
     const events = eventsAbout(name);
@@ -145,7 +186,11 @@ describe('a Job without a pod', () => {
   test('is not in trouble while somebody holds it suspended', () => {
     const { job } = JOB;
     const claim = claimFrom({ ...job, spec: { ...Object(job['spec']), suspend: true } });
-    expect(startOf([], { claim })).toEqual({ kind: 'starting', lookAgainAtMs: undefined, unexplained: undefined });
+    expect(startOf([], { claim })).toEqual({
+      kind: 'starting',
+      lookAgainAtMs: undefined,
+      unexplained: undefined,
+    });
   });
 
   test('whose pod was taken away waits for the next one, and old events are no news', () => {
@@ -153,19 +198,25 @@ describe('a Job without a pod', () => {
     const [uid = ''] = events.keys();
     const claim = jobCreatedAt('2026-11-27T02:54:32Z', uid);
     const nowMs = CREATED_MS + 2_000_000;
-    expect(startOf([], { events, claim, nowMs })).toMatchObject({ kind: 'starting', unexplained: { kind: 'Job' } });
+    expect(startOf([], { events, claim, nowMs })).toMatchObject({
+      kind: 'starting',
+      unexplained: { kind: 'Job' },
+    });
   });
 });
 
 describe('a grace', () => {
-  test.each(['bad-tag', 'no-secret-env', 'no-pvc', 'big'])('%s is no trouble before 30 seconds have passed', (job) => {
-    const sandboxMs = CREATED_MS + (job === 'bad-tag' || job === 'no-secret-env' ? 1_000 : 0);
-    expect(startOf([podOf(job)], { nowMs: sandboxMs + 29_999 })).toMatchObject({
-      kind: 'starting',
-      lookAgainAtMs: sandboxMs + 30_000,
-    });
-    expect(startOf([podOf(job)], { nowMs: sandboxMs + 30_000 })).toMatchObject({ kind: 'trouble' });
-  });
+  test.each(['bad-tag', 'no-secret-env', 'no-pvc', 'big'])(
+    '%s is no trouble before 30 seconds have passed',
+    (job) => {
+      const sandboxMs = CREATED_MS + (job === 'bad-tag' || job === 'no-secret-env' ? 1_000 : 0);
+      expect(startOf([podOf(job)], { nowMs: sandboxMs + 29_999 })).toMatchObject({
+        kind: 'starting',
+        lookAgainAtMs: sandboxMs + 30_000,
+      });
+      expect(startOf([podOf(job)], { nowMs: sandboxMs + 30_000 })).toMatchObject({ kind: 'trouble' });
+    },
+  );
 
   test.each(['bad-name', 'never', 'bad-cmd'])('is not given to %s, which will never be right', (job) => {
     expect(startOf([podOf(job)], { nowMs: CREATED_MS + 1_000 })).toMatchObject({ kind: 'trouble' });
@@ -219,13 +270,19 @@ describe('a pod that starts', () => {
     const status = {
       phase: 'Failed',
       initContainerStatuses: [
-        { name: 'init', state: { terminated: { exitCode: 3, message: 'no schema', startedAt: '2026-11-27T02:54:33Z' } } },
+        {
+          name: 'init',
+          state: { terminated: { exitCode: 3, message: 'no schema', startedAt: '2026-11-27T02:54:33Z' } },
+        },
       ],
       containerStatuses: [{ name: 'worker', state: { waiting: { reason: 'PodInitializing' } } }],
     };
     expect(startOf([{ ...pod, status }])).toMatchObject({
       kind: 'trouble',
-      trouble: { reason: 'InitContainerFailed', message: 'init container init ended with exit code 3: no schema' },
+      trouble: {
+        reason: 'InitContainerFailed',
+        message: 'init container init ended with exit code 3: no schema',
+      },
     });
   });
 });
@@ -234,9 +291,18 @@ describe('the words of a trouble', () => {
   test.each<[string, string]>([
     ['Back-off pulling image "a:1": ErrImagePull: not found', 'not found'],
     ['Back-off pulling image "a:1"', 'Back-off pulling image "a:1"'],
-    ['(combined from similar events): Error creating: pods "a-x1b2c" is forbidden: exceeded quota: q', 'exceeded quota: q'],
-    ['back-off 2m40s restarting failed container=worker pod=a-x1', 'back-off restarting failed container=worker pod=the pod'],
-    ['read udp 10.87.1.2:35818->10.255.255.53:53: i/o timeout', 'read udp 10.87.1.2->10.255.255.53:53: i/o timeout'],
+    [
+      '(combined from similar events): Error creating: pods "a-x1b2c" is forbidden: exceeded quota: q',
+      'exceeded quota: q',
+    ],
+    [
+      'back-off 2m40s restarting failed container=worker pod=a-x1',
+      'back-off restarting failed container=worker pod=the pod',
+    ],
+    [
+      'read udp 10.87.1.2:35818->10.255.255.53:53: i/o timeout',
+      'read udp 10.87.1.2->10.255.255.53:53: i/o timeout',
+    ],
   ])('%s do not move from try to try', (words, steady) => {
     expect(steadyWords(words, 'a-x1')).toBe(steady);
   });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { planEventReads } from '../../../operator/plan/start-events.ts';
 import type { JobStart } from '../../../operator/plan/job-start.ts';
+import { planEventReads } from '../../../operator/plan/start-events.ts';
 import { planStuckJobs } from '../../../operator/plan/stuck-jobs.ts';
 import type { Claim, StartEvents } from '../../../operator/plan/types.ts';
 import { aClaim, aQueue, aRevision, type ClaimParts, NOW_MS } from '../../support/builders.ts';
@@ -17,7 +17,11 @@ const NO_ROOM: JobStart = {
   unexplained: undefined,
 };
 const about = (uid: string) => ({ kind: 'Job' as const, name: `orders-${uid}`, uid });
-const unexplained = (uid = 'u'): JobStart => ({ kind: 'starting', lookAgainAtMs: undefined, unexplained: about(uid) });
+const unexplained = (uid = 'u'): JobStart => ({
+  kind: 'starting',
+  lookAgainAtMs: undefined,
+  unexplained: about(uid),
+});
 const STARTING: JobStart = { kind: 'starting', lookAgainAtMs: NOW_MS + 1, unexplained: undefined };
 const STARTED: JobStart = { kind: 'started', atMs: NOW_MS };
 
@@ -54,10 +58,13 @@ describe('a Job of an older revision', () => {
 
 describe('events', () => {
   const claims = ['a', 'b', 'c'].map((name) => aClaim({ name: `orders-${name}` }));
-  const starts = new Map(claims.map(({ job: { metadata } }) => [metadata.name, unexplained(metadata.name.slice(-1))]));
+  const starts = new Map(
+    claims.map(({ job: { metadata } }) => [metadata.name, unexplained(metadata.name.slice(-1))]),
+  );
   const readAt = (...entries: [string, number][]): Map<string, StartEvents> =>
     new Map(entries.map(([uid, readAtMs]) => [uid, { readAtMs, events: [] }]));
-  const reads = (events: Map<string, StartEvents>, nowMs = NOW_MS) => planEventReads(claims, starts, { nowMs, events });
+  const reads = (events: Map<string, StartEvents>, nowMs = NOW_MS) =>
+    planEventReads(claims, starts, { nowMs, events });
 
   test('are read about two Jobs at most, the oldest', () => {
     expect(reads(new Map())).toEqual({
@@ -82,7 +89,9 @@ describe('events', () => {
   });
 
   test('are of no interest about Jobs that start or say by themselves what is wrong', () => {
-    const known = new Map(claims.map(({ job }, index) => [job.metadata.name, [STARTING, STARTED, TROUBLE][index] ?? STARTED]));
+    const known = new Map(
+      claims.map(({ job }, index) => [job.metadata.name, [STARTING, STARTED, TROUBLE][index] ?? STARTED]),
+    );
     expect(planEventReads(claims, known, { nowMs: NOW_MS, events: new Map() })).toEqual({
       actions: [],
       lookAgainAtMs: undefined,
