@@ -1,7 +1,7 @@
 import type { Condition } from '../api/batch-queue.ts';
 import type { IntakeGate } from './intake-gate.ts';
 import { isoSeconds } from './iso-time.ts';
-import type { Snapshot } from './types.ts';
+import type { Problem, Snapshot } from './types.ts';
 
 /** Longest message of a condition, in characters, as `metav1.Condition` has it; a longer one would refuse the whole status. */
 const MAX_MESSAGE = 32_768;
@@ -136,12 +136,8 @@ function dispatching(
 ): Verdict {
   const type = 'Dispatching';
   const spec = snapshot.queue?.spec;
-  if (spec?.suspend) {
-    return { type, status: 'False', reason: 'Suspended', message: 'Intake is suspended by spec.suspend.' };
-  }
-  if (spec?.maxConcurrentJobs === 0) {
-    return { type, status: 'False', reason: 'ScaledToZero', message: 'spec.maxConcurrentJobs is 0.' };
-  }
+  const stopped = stoppedBySpec(snapshot);
+  if (stopped) return { type, status: 'False', ...stopped };
   const blocked = needed.find(
     (verdict) => verdict.status !== 'True' && verdict.type !== 'DeadLetterConfigured',
   );
@@ -156,6 +152,13 @@ function dispatching(
     reason: 'Polling',
     message: 'The queue is polled while a Job may be started.',
   };
+}
+
+/** What the user has stopped. */
+function stoppedBySpec({ queue }: Snapshot): Problem | undefined {
+  if (queue?.spec.suspend) return { reason: 'Suspended', message: 'Intake is suspended by spec.suspend.' };
+  if (queue?.spec.maxConcurrentJobs !== 0) return undefined;
+  return { reason: 'ScaledToZero', message: 'spec.maxConcurrentJobs is 0.' };
 }
 
 function drained({ claims, inbox, observation }: Snapshot): Verdict {

@@ -56,12 +56,14 @@ export function afterCreate(
   error: CreateError | undefined,
   nowMs: number,
 ): CreationMemory {
-  const others = new Map([...memory.byJob].filter(([name]) => name !== job));
-  if (!error) return { general: undefined, byJob: others };
+  const byJob = new Map([...memory.byJob].filter(([name]) => name !== job));
+  if (!error) return { general: undefined, byJob };
   const problem = problemOf(error);
   const before = problem.isGeneral ? memory.general : memory.byJob.get(job);
   const refusal = refusedAgain(problem, { before, error, nowMs });
-  const byJob = new Map([...others, [job, refusal]].slice(-MAX_REMEMBERED) as [string, CreationRefusal][]);
+  byJob.set(job, refusal);
+  const [oldest] = byJob.keys();
+  if (byJob.size > MAX_REMEMBERED && oldest !== undefined) byJob.delete(oldest);
   return { general: problem.isGeneral ? refusal : memory.general, byJob };
 }
 

@@ -1,5 +1,5 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
-import { admitCreates, type CreationMemory, type CreationRefusal, isHiccup } from './creation-refusal.ts';
+import { admitCreates, type CreationRefusal, isHiccup } from './creation-refusal.ts';
 import { type HoldMemory, holdProblem, nextHold, roomUnderHold, waitingTrouble } from './intake-hold.ts';
 import { type JobStart, jobStarts } from './job-start.ts';
 import { planEventReads } from './start-events.ts';
@@ -24,7 +24,8 @@ export interface IntakeGate {
 }
 
 export interface GateSubject {
-  readonly queue: BatchQueue;
+  /** Undefined when the BatchQueue is gone, or cannot be read: then nothing is held up. */
+  readonly queue: BatchQueue | undefined;
   readonly current: Revision | undefined;
   /** The current revision once the API server takes its Jobs. */
   readonly usable: Revision | undefined;
@@ -34,6 +35,15 @@ export interface GateSubject {
 
 /** Tells Jobs that start from Jobs that cannot, and holds intake for what every message would meet. */
 export function planGate(snapshot: Snapshot, subject: GateSubject): IntakeGate {
+  return subject.queue ? gateOf(snapshot, subject) : openGate(subject.creates);
+}
+
+function openGate(actions: readonly Action[]): IntakeGate {
+  const nothing = { memory: undefined, problem: undefined, waitingFor: undefined, lookAgainAtMs: undefined };
+  return { ...nothing, actions, isHeld: false, room: (room) => room };
+}
+
+function gateOf(snapshot: Snapshot, subject: GateSubject): IntakeGate {
   const { nowMs, claims, inbox, creations, startEvents } = snapshot;
   const { current, usable, creates } = subject;
   const starts = jobStarts(claims, snapshot.jobPods, { nowMs, events: startEvents });
@@ -69,7 +79,7 @@ function nextMemory(
   return nextHold(holdMemory, {
     nowMs,
     revision,
-    generation: queue.metadata.generation ?? 0,
+    generation: queue?.metadata.generation ?? 0,
     claims,
     starts,
     refusal: creates.length > 0 ? creations.general : undefined,

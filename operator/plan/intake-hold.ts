@@ -1,8 +1,8 @@
-import { attemptOf, isActive } from './claim.ts';
 import { type CreationRefusal, isHiccup } from './creation-refusal.ts';
 import type { JobStart } from './job-start.ts';
 import type { StartTrouble } from './start-trouble.ts';
 import type { Claim, Problem } from './types.ts';
+import { type Ending, EX_CONFIG, misconfiguredRow, newestEndings } from './worker-endings.ts';
 
 /**
  * The breaker of intake. A fault that every message would meet (an image that cannot be pulled, a Secret that is missing,
@@ -28,16 +28,6 @@ export interface IntakeHold extends Problem {
 }
 
 type FaultSource = 'creation' | 'start' | 'worker';
-
-/** How one Job of a revision ended, as far as its exit code goes. */
-export interface Ending {
-  readonly job: string;
-  readonly messageId: string;
-  readonly endedAtMs: number;
-  readonly isMisconfigured: boolean;
-  /** The worker's own words. */
-  readonly message: string;
-}
 
 /** What the process remembers of the current revision between two turns; all of it may be lost. */
 export interface HoldMemory {
@@ -68,11 +58,6 @@ export interface HoldContext {
 const MINUTE_MS = 60_000;
 const FIRST_INTERVAL_MS = MINUTE_MS;
 const MAX_INTERVAL_MS = 30 * MINUTE_MS;
-/** EX_CONFIG: the worker says that it is set up wrongly. */
-const EX_CONFIG = 78;
-/** So many of them in a row, from different messages, are not the messages' fault. */
-const MISCONFIGURED_IN_A_ROW = 3;
-
 interface Fault extends Problem {
   readonly source: FaultSource;
   readonly sinceMs: number;
@@ -167,45 +152,11 @@ function faultOf(context: HoldContext, lastStartMs: number, endings: readonly En
 }
 
 function misconfiguredFault(endings: readonly Ending[]): Fault | undefined {
-  const others = endings.findIndex(({ isMisconfigured }) => !isMisconfigured);
-  const row = others < 0 ? endings : endings.slice(0, others);
-  const [newest] = row;
-  if (!newest || new Set(row.map(({ messageId }) => messageId)).size < MISCONFIGURED_IN_A_ROW)
-    return undefined;
+  const newest = misconfiguredRow(endings);
+  if (!newest) return undefined;
   const said = newest.message === '' ? '' : `; Job ${newest.job}: ${newest.message.replace(/\.$/, '')}`;
-  return {
-    source: 'worker',
-    reason: 'WorkerMisconfigured',
-    message: `The workers of ${MISCONFIGURED_IN_A_ROW} messages in a row ended with exit code ${EX_CONFIG} (EX_CONFIG)${said}.`,
-    sinceMs: newest.endedAtMs,
-  };
-}
-
-/** The newest endings of this revision's Jobs, those that the cluster has forgotten included. */
-function newestEndings(claims: readonly Claim[], before: readonly Ending[]): readonly Ending[] {
-  const seen = claims.flatMap((claim) => endingOf(claim) ?? []);
-  const names = new Set(seen.map(({ job }) => job));
-  const all = [...seen, ...before.filter(({ job }) => !names.has(job))];
-  const sorted = all.toSorted((a, b) => b.endedAtMs - a.endedAtMs || (a.job < b.job ? -1 : 1));
-  // Repeated failures of few messages may fill a row without being one; what is older is of no interest then.
-  return sorted.slice(0, 10 * MISCONFIGURED_IN_A_ROW);
-}
-
-function endingOf(claim: Claim): Ending | undefined {
-  const { job, ledger, outcome, result, failure, finishedAtMs } = claim;
-  if (isActive(claim)) return undefined;
-  const exitCode =
-    result?.exitCode ?? Number(/exit code (\d+)/.exec(failure?.message ?? '')?.[1] ?? Number.NaN);
-  // Without an exit code the worker was taken away; that says nothing about how it is set up.
-  if (outcome !== 'succeeded' && Number.isNaN(exitCode)) return undefined;
-  const isMisconfigured = outcome === 'failed' && exitCode === EX_CONFIG;
-  return {
-    job: job.metadata.name,
-    messageId: ledger?.messages[0]?.id ?? `${job.metadata.name} ${attemptOf(claim)}`,
-    endedAtMs: finishedAtMs ?? 0,
-    isMisconfigured,
-    message: isMisconfigured ? (result?.message ?? '') : '',
-  };
+  const message = `The workers of several messages in a row ended with exit code ${EX_CONFIG} (EX_CONFIG)${said}.`;
+  return { source: 'worker', reason: 'WorkerMisconfigured', message, sinceMs: newest.endedAtMs };
 }
 
 function heldFor(

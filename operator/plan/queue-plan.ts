@@ -2,7 +2,7 @@ import type { BatchQueue } from '../api/batch-queue.ts';
 import { isActive, newestClaims } from './claim.ts';
 import { planDispatch } from './dispatch.ts';
 import { planHistory } from './history.ts';
-import { type IntakeGate, planGate } from './intake-gate.ts';
+import { planGate } from './intake-gate.ts';
 import { buildJob } from './job.ts';
 import { isFifo, ledgerOf } from './ledger.ts';
 import { awaitsRerun, isSuperseded, planReruns } from './rerun.ts';
@@ -42,22 +42,25 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   const dispatch = planDispatch(inbox, { ...snapshot, queue: live, revision: usable, slots: startable });
   const reruns = planReruns(claims, { ...snapshot, queue: live, revision: usable });
   const wanted = [...dispatch.actions, ...reruns.actions];
-  const gate = live && planGate(snapshot, { queue: live, current, usable, creates: wanted.filter(isCreate) });
-  const intake = live && usable ? planIntake(live, slots, { snapshot, gate }) : undefined;
+  const gate = planGate(snapshot, { queue: live, current, usable, creates: wanted.filter(isCreate) });
+  const intake =
+    live && usable
+      ? planIntake(live, gate.room(Math.max(0, slots) * live.spec.queue.batchSize), snapshot)
+      : undefined;
   return {
     actions: [
       ...(live ? planForSpec(live, current, snapshot) : []),
-      ...wanted.filter((action) => !gate || !isCreate(action)),
-      ...(gate?.actions ?? []),
+      ...wanted.filter((action) => !isCreate(action)),
+      ...gate.actions,
       ...planSettlement(claims, { ...snapshot, queue: live, ...deadLetterOf(snapshot) }),
       ...planSweep(snapshot),
     ],
     intake,
-    holdMemory: gate?.memory,
+    holdMemory: gate.memory,
     pace: paceOf(snapshot, intake),
     leases: leasesOf(claims),
     status: subject && planStatus(snapshot, subject, current, gate),
-    requeueAfterMs: nextLook(snapshot, [dispatch.lookAgainAtMs, reruns.nextAtMs, gate?.lookAgainAtMs]),
+    requeueAfterMs: nextLook(snapshot, [dispatch.lookAgainAtMs, reruns.nextAtMs, gate.lookAgainAtMs]),
   };
 }
 
@@ -121,18 +124,13 @@ function isStopping(claim: Claim): boolean {
  * Receive only what can run: a receive that is given back costs a receive count, which can never be lowered. Intake
  * itself takes off what is in its inbox and what its polls have asked for.
  */
-function planIntake(
-  queue: BatchQueue,
-  slots: number,
-  { snapshot: { observation }, gate }: { snapshot: Snapshot; gate: IntakeGate | undefined },
-): IntakeTarget | undefined {
+function planIntake(queue: BatchQueue, room: number, { observation }: Snapshot): IntakeTarget | undefined {
   const { suspend, queue: settings } = queue.spec;
   if (suspend || observation.kind !== 'reachable') return undefined;
   const ref = { url: settings.url, arn: observation.attributes.arn };
-  const room = Math.max(0, slots) * settings.batchSize;
   return {
     queue: ref,
-    room: gate ? gate.room(room) : room,
+    room,
     // A receive on a FIFO queue brings one group, if it can: no more of it than one Job takes.
     perReceive: isFifo(ref) ? Math.min(MAX_PER_RECEIVE, settings.batchSize) : MAX_PER_RECEIVE,
     visibilityTimeoutSeconds: settings.visibilityTimeoutSeconds,

@@ -205,12 +205,12 @@ describe('probes', () => {
   });
 
   test.each([
-    ['none while it is held', NOW_MS, 10, 0, 0],
-    ['one when it is due', NOW_MS + MINUTE_MS, 10, 0, 1],
-    ['one besides those that wait', NOW_MS + MINUTE_MS, 10, 3, 4],
-    ['none when there is no slot', NOW_MS + MINUTE_MS, 0, 0, 0],
-  ])('take %s', (_, nowMs, room, waiting, taken) => {
-    expect(roomUnderHold(HELD.hold, room, { nowMs, waiting })).toBe(taken);
+    ['none while it is held', { nowMs: NOW_MS, waiting: 0 }, 10, 0],
+    ['one when it is due', { nowMs: NOW_MS + MINUTE_MS, waiting: 0 }, 10, 1],
+    ['one besides those that wait', { nowMs: NOW_MS + MINUTE_MS, waiting: 3 }, 10, 4],
+    ['none when there is no slot', { nowMs: NOW_MS + MINUTE_MS, waiting: 0 }, 0, 0],
+  ])('take %s', (_, now, room, taken) => {
+    expect(roomUnderHold(HELD.hold, room, now)).toBe(taken);
   });
 
   test('are of no concern while nothing holds intake', () => {
@@ -250,7 +250,7 @@ describe('exit code 78', () => {
     expect(heldBy(ended([78, 78, 78]))).toMatchObject({
       reason: 'WorkerMisconfigured',
       message:
-        'The workers of 3 messages in a row ended with exit code 78 (EX_CONFIG); Job orders-c: no rules at /etc/rules.json.',
+        'The workers of several messages in a row ended with exit code 78 (EX_CONFIG); Job orders-c: no rules at /etc/rules.json.',
     });
   });
 
