@@ -2,14 +2,19 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
-import { z } from 'zod';
 import { LABEL_MESSAGE_ID } from '../../operator/api/names.ts';
+import { type BatchQueueStatus, batchQueueStatusSchema } from '../../operator/api/status.ts';
+import type { RestClient } from '../../operator/kube/rest-client.ts';
+import type { Transport } from '../../operator/kube/transport.ts';
 import { claimFrom } from '../../operator/plan/claim.ts';
-import type { KubeObject } from '../../operator/ports.ts';
+import type { KubeObject, Resource } from '../../operator/ports.ts';
+import { BATCH_QUEUES, JOBS, PODS } from '../../operator/world.ts';
 import { type Kubectl, kubectlFor } from '../cluster/kubectl.ts';
 import { nodeCluster } from '../jest/clusters.ts';
 import { eventually, holdsFor } from '../support/eventually.ts';
+import { connect } from '../support/kubernetes.ts';
 import { OperatorProcess } from '../support/operator-process.ts';
+import { conditionOf } from '../support/queue-case.ts';
 import { type SqsEmulator, startSqsEmulator } from '../support/sqs-emulator.ts';
 
 const CRD = fileURLToPath(new URL('../../crds/batchqueues.yaml', import.meta.url));
@@ -18,9 +23,9 @@ const HEALED_WITHIN_MS = 120_000;
 const TOLD_WITHIN_MS = 75_000;
 jest.setTimeout(300_000);
 
-const listSchema = z.object({ items: z.array(z.custom<KubeObject>((value) => typeof value === 'object')) });
-
 let kubectl: Kubectl;
+let client: RestClient;
+let transport: Transport;
 let emulator: SqsEmulator;
 let operator: OperatorProcess;
 
@@ -31,6 +36,7 @@ const NAMESPACES = ['image', 'secret', 'mount', 'claim', 'account', 'quota', 'ev
 beforeAll(async () => {
   const { kubeconfigPath } = nodeCluster();
   kubectl = kubectlFor(nodeCluster());
+  ({ client, transport } = connect(kubeconfigPath));
   emulator = await startSqsEmulator();
   await kubectl.run('apply', '--server-side', '--force-conflicts', '-f', CRD);
   await eventually(
@@ -58,6 +64,7 @@ afterAll(async () => {
   );
   await kubectl.attempt(['delete', 'pv', 'stuck-claim']);
   await emulator.stop();
+  await transport.close();
 }, 120_000);
 
 /** A program that is on the worker's image, and what its container adds to the template. */
@@ -122,27 +129,23 @@ class StuckCase {
     return emulator.counts(this.#url());
   }
 
-  async jobs(): Promise<readonly KubeObject[]> {
-    return listSchema.parse(JSON.parse(await this.#get('jobs', '-o', 'json'))).items;
+  jobs(): Promise<readonly KubeObject[]> {
+    return this.#list(JOBS);
   }
 
-  async pods(): Promise<readonly KubeObject[]> {
-    return listSchema.parse(JSON.parse(await this.#get('pods', '-o', 'json'))).items;
+  pods(): Promise<readonly KubeObject[]> {
+    return this.#list(PODS);
   }
 
-  /** The words and the reason stand in `kubectl get -o wide` and in `kubectl describe`; intake is held. */
+  /** `Ready` has this reason; the words stand in `kubectl get -o wide` and in `kubectl describe`; intake is held. */
   async whenTold(reason: string, words: string): Promise<void> {
-    const row = await eventually(
-      () => this.#get('bq', 'orders', '-o', 'wide'),
-      (text) => text.includes(reason) && text.includes(words),
-      { what: `${reason}: ${words} in ${this.namespace}`, timeoutMs: TOLD_WITHIN_MS },
-    );
-    expect(row).toMatch(/^orders\s+False\s/m);
+    await this.#whenReadySays(reason, TOLD_WITHIN_MS);
+    const shown = await kubectl.run('get', 'bq', 'orders', '-o', 'wide', '-n', this.namespace);
+    expect(shown).toMatch(/^orders\s+False\s/m);
+    expect(shown).toContain(words);
     const described = await kubectl.run('describe', 'bq', 'orders', '-n', this.namespace);
     expect(described).toContain(words);
-    const dispatching = '{.status.conditions[?(@.type=="Dispatching")]}';
-    const condition: unknown = JSON.parse(await this.#get('bq', 'orders', '-o', `jsonpath=${dispatching}`));
-    expect(condition).toMatchObject({ status: 'False', reason });
+    expect(conditionOf(await this.#status(), 'Dispatching')).toMatchObject({ status: 'False', reason });
   }
 
   /** Everything that was sent is done, by Jobs that received their messages once, in their first attempt. */
@@ -160,22 +163,56 @@ class StuckCase {
     expect(new Set(ledgers.map(({ attempt }) => attempt))).toEqual(new Set([1]));
     const receives = ledgers.flatMap((ledger) => ledger.messages.map(({ receiveCount }) => receiveCount));
     expect(new Set(receives)).toEqual(new Set([1]));
-    const ready = 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}';
+    await this.#whenReadySays('Running');
+  }
+
+  async #whenReadySays(reason: string, timeoutMs = HEALED_WITHIN_MS): Promise<void> {
     await eventually(
-      () => this.#get('bq', 'orders', '-o', ready),
-      (reason) => reason === 'Running',
-      { what: `readiness in ${this.namespace}` },
+      async () => conditionOf(await this.#status(), 'Ready'),
+      (ready) => ready?.reason === reason,
+      { what: `Ready with reason ${reason} in ${this.namespace}`, timeoutMs },
     );
   }
 
-  #get(...what: string[]): Promise<string> {
-    return kubectl.run('get', ...what, '-n', this.namespace);
+  async #status(): Promise<BatchQueueStatus> {
+    const object = await client.get(BATCH_QUEUES, this.namespace, 'orders');
+    return batchQueueStatusSchema.parse(object?.['status'] ?? {});
+  }
+
+  async #list(resource: Resource): Promise<readonly KubeObject[]> {
+    return (await client.list(resource, { namespace: this.namespace })).items;
   }
 
   #url(): string {
     return `https://sqs.us-east-1.amazonaws.com/000000000000/${this.#queueName}`;
   }
 }
+
+// At most five run at once: those that take longest come first.
+test.concurrent('a ServiceAccount that is missing', async () => {
+  const queue = new StuckCase('account');
+  await queue.createQueue(3);
+  await queue.apply(container('0'), {}, { serviceAccountName: 'ecr-sa' });
+  await queue.whenTold('ServiceAccountNotFound', 'serviceaccount "ecr-sa" not found');
+  expect(await queue.counts()).toEqual({ visible: 1, inFlight: 2 });
+  await queue.applyObject({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'ecr-sa' } });
+  await queue.whenHealed(3);
+});
+
+test.concurrent('a quota that allows no pods', async () => {
+  const queue = new StuckCase('quota');
+  const spec = { hard: { pods: '0' } };
+  await queue.applyObject({ apiVersion: 'v1', kind: 'ResourceQuota', metadata: { name: 'none' }, spec });
+  await queue.createQueue(3);
+  await queue.apply(container('0'));
+  await queue.whenTold(
+    'QuotaExceeded',
+    'exceeded quota: none, requested: pods=1, used: pods=0, limited: pods=0',
+  );
+  expect(await queue.counts()).toEqual({ visible: 1, inFlight: 2 });
+  await kubectl.run('delete', 'quota', 'none', '-n', queue.namespace);
+  await queue.whenHealed(3);
+});
 
 test.concurrent('an image that cannot be pulled', async () => {
   const queue = new StuckCase('image');
@@ -196,17 +233,6 @@ test.concurrent('an image that cannot be pulled', async () => {
   );
   await queue.apply(container('0'), {}, { maxConcurrentJobs: 3 });
   await queue.whenHealed(20);
-});
-
-test.concurrent('a Secret that is missing in the environment', async () => {
-  const queue = new StuckCase('secret');
-  await queue.createQueue(5);
-  const env = [{ name: 'TOKEN', valueFrom: { secretKeyRef: { name: 'settings', key: 'token' } } }];
-  await queue.apply(container('process.exit(process.env.TOKEN === "x" ? 0 : 1)', { env }));
-  await queue.whenTold('SecretNotFound', 'secret "settings" not found');
-  expect(await queue.counts()).toEqual({ visible: 3, inFlight: 2 });
-  await queue.applyObject(secretOf('settings', { token: 'x' }));
-  await queue.whenHealed(5);
 });
 
 test.concurrent('a Secret that is missing as a volume', async () => {
@@ -249,29 +275,15 @@ test.concurrent('a volume claim that is missing', async () => {
   await queue.whenHealed(3);
 });
 
-test.concurrent('a ServiceAccount that is missing', async () => {
-  const queue = new StuckCase('account');
-  await queue.createQueue(3);
-  await queue.apply(container('0'), {}, { serviceAccountName: 'ecr-sa' });
-  await queue.whenTold('ServiceAccountNotFound', 'serviceaccount "ecr-sa" not found');
-  expect(await queue.counts()).toEqual({ visible: 1, inFlight: 2 });
-  await queue.applyObject({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'ecr-sa' } });
-  await queue.whenHealed(3);
-});
-
-test.concurrent('a quota that allows no pods', async () => {
-  const queue = new StuckCase('quota');
-  const spec = { hard: { pods: '0' } };
-  await queue.applyObject({ apiVersion: 'v1', kind: 'ResourceQuota', metadata: { name: 'none' }, spec });
-  await queue.createQueue(3);
-  await queue.apply(container('0'));
-  await queue.whenTold(
-    'QuotaExceeded',
-    'exceeded quota: none, requested: pods=1, used: pods=0, limited: pods=0',
-  );
-  expect(await queue.counts()).toEqual({ visible: 1, inFlight: 2 });
-  await kubectl.run('delete', 'quota', 'none', '-n', queue.namespace);
-  await queue.whenHealed(3);
+test.concurrent('a Secret that is missing in the environment', async () => {
+  const queue = new StuckCase('secret');
+  await queue.createQueue(5);
+  const env = [{ name: 'TOKEN', valueFrom: { secretKeyRef: { name: 'settings', key: 'token' } } }];
+  await queue.apply(container('process.exit(process.env.TOKEN === "x" ? 0 : 1)', { env }));
+  await queue.whenTold('SecretNotFound', 'secret "settings" not found');
+  expect(await queue.counts()).toEqual({ visible: 3, inFlight: 2 });
+  await queue.applyObject(secretOf('settings', { token: 'x' }));
+  await queue.whenHealed(5);
 });
 
 test.concurrent('a pod that is evicted is made again within its Job, at no cost', async () => {
