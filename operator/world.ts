@@ -74,7 +74,7 @@ export interface KubeApi {
   get(resource: Resource, namespace: string, name: string): Promise<KubeObject | undefined>;
   list(
     resource: Resource,
-    options: { namespace?: string; labelSelector?: string },
+    options: { namespace?: string; labelSelector?: string; fieldSelector?: string },
   ): Promise<{ items: KubeObject[]; resourceVersion: string }>;
   create(
     resource: Resource,
@@ -105,7 +105,7 @@ export interface KubeApi {
 export interface ObjectCache {
   get(namespace: string, name: string): KubeObject | undefined;
   list(): readonly KubeObject[];
-  /** Objects under an index key; for Jobs and revisions that is `namespace/batchqueue`. */
+  /** Objects under an index key; for Jobs, pods and revisions that is `namespace/batchqueue`. */
   byIndex(key: string): readonly KubeObject[];
   /** Read-your-writes: kept (true) unless something newer is there or the object is known to be deleted. */
   put(object: KubeObject): boolean;
@@ -136,5 +136,6 @@ export interface Events {
 export const JOBS: Resource = { group: 'batch', version: 'v1', plural: 'jobs' };
 export const PODS: Resource = { group: '', version: 'v1', plural: 'pods' };
 export const SECRETS: Resource = { group: '', version: 'v1', plural: 'secrets' };
+export const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events' };
 export const REVISIONS: Resource = { group: 'apps', version: 'v1', plural: 'controllerrevisions' };
 export const BATCH_QUEUES: Resource = { group: 'batchqueue.io', version: 'v1alpha1', plural: 'batchqueues' };

@@ -64,8 +64,11 @@ export async function startEnvironment(onProgress: Progress, signal: AbortSignal
   }
 }
 
-/** Installs the CRD and the operator, in the cluster and from its image, as a user would; waits until it is ready. */
-export async function installOperator({ kubectl, emulator }: Workplace): Promise<void> {
+/**
+ * Installs the CRD and the operator, in the cluster and from its image, as a user would; waits until it is ready.
+ * `namespaces`: those that it works in, comma-separated; default all.
+ */
+export async function installOperator({ kubectl, emulator }: Workplace, namespaces?: string): Promise<void> {
   await kubectl.run('apply', '-f', path.join(REPOSITORY, 'crds/batchqueues.yaml'));
   // Just after its creation a CRD has no conditions, which `kubectl wait` takes for an error.
   await waitFor(() => kubectl.run('get', '--raw', '/apis/batchqueue.io/v1alpha1/batchqueues'), {
@@ -83,7 +86,11 @@ stringData: { AWS_ACCESS_KEY_ID: ${accessKeyId}, AWS_SECRET_ACCESS_KEY: ${secret
 `);
   const inNamespace = ['-n', OPERATOR_NAMESPACE];
   const deployment = 'deployment/batchqueue-operator';
-  const settings = [`BATCHQUEUE_SQS_ENDPOINT=${emulator.endpoint}`, `AWS_REGION=${EMULATOR_REGION}`];
+  const settings = [
+    `BATCHQUEUE_SQS_ENDPOINT=${emulator.endpoint}`,
+    `AWS_REGION=${EMULATOR_REGION}`,
+    ...(namespaces === undefined ? [] : [`BATCHQUEUE_NAMESPACES=${namespaces}`]),
+  ];
   await kubectl.run(...inNamespace, 'set', 'image', deployment, `operator=${OPERATOR_IMAGE.name}`);
   await kubectl.run(...inNamespace, 'set', 'env', deployment, ...settings);
   await kubectl.run(...inNamespace, 'rollout', 'status', deployment, '--timeout=90s');

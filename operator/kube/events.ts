@@ -1,6 +1,7 @@
 import { FIELD_MANAGER } from '../api/names.ts';
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
-import type { Clock, Log, Resource } from '../ports.ts';
+import type { Clock, Log } from '../ports.ts';
+import { EVENTS } from '../world.ts';
 import {
   buildEvent,
   buildSeriesPatch,
@@ -11,8 +12,6 @@ import {
 } from './event-series.ts';
 import type { RestClient } from './rest-client.ts';
 import { TokenBucket } from './token-bucket.ts';
-
-const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events' };
 
 /** Writes per object and type: 25 at once, then one per 10 s (client-go drops after 25 plus one per 5 min; we only wait). */
 const BURST = 25;

@@ -1,6 +1,7 @@
 import { LABEL_QUEUE } from '../api/names.ts';
 import type { Clock, KubeObject, Log, Random, Resource } from '../ports.ts';
-import { BATCH_QUEUES, JOBS, type ObjectCache, REVISIONS } from '../world.ts';
+import { BATCH_QUEUES, JOBS, type ObjectCache, PODS, REVISIONS } from '../world.ts';
+import { stripPod } from './pod-strip.ts';
 import { Reflector } from './reflector.ts';
 import type { RestClient } from './rest-client.ts';
 
@@ -11,20 +12,22 @@ export interface WatchedCachesOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Index key of a Job or revision: the BatchQueue it belongs to. */
+  /** Index key of a Job, a pod or a revision: the BatchQueue it belongs to. */
   readonly ownerKey: (object: KubeObject) => string | undefined;
 }
 
 export interface ChangeListeners {
   readonly batchQueueChanged: (object: KubeObject) => void;
-  /** A Job or a revision. */
+  /** A Job, a pod or a revision. */
   readonly ownedChanged: (object: KubeObject) => void;
 }
 
-/** The three collections that the operator watches, one reflector per namespace each. */
+/** The four collections that the operator watches, one reflector per namespace each. */
 export class WatchedCaches {
   readonly batchQueues: ObjectCache;
   readonly jobs: ObjectCache;
+  /** Of our Jobs; only what decisions read of them (see `stripPod`). */
+  readonly pods: ObjectCache;
   readonly revisions: ObjectCache;
   readonly #reflectors: Reflector[] = [];
   #listeners: ChangeListeners | undefined;
@@ -36,6 +39,7 @@ export class WatchedCaches {
     );
     const onOwned = (object: KubeObject) => this.#listeners?.ownedChanged(object);
     this.jobs = this.#watch({ ...options, ...owned }, JOBS, onOwned);
+    this.pods = this.#watch({ ...options, ...owned, strip: stripPod }, PODS, onOwned);
     this.revisions = this.#watch({ ...options, ...owned }, REVISIONS, onOwned);
   }
 
@@ -67,6 +71,7 @@ export class WatchedCaches {
     options: WatchedCachesOptions & {
       labelSelector?: string;
       indexBy?: (object: KubeObject) => string | undefined;
+      strip?: (object: KubeObject) => KubeObject;
     },
     resource: Resource,
     onChange: (object: KubeObject) => void,

@@ -5,6 +5,8 @@ import type { Subject, World } from './interpreter.ts';
 import { sweepPayloads } from './payload-secrets.ts';
 import { checkTemplate, createRevision, deleteRevision, renumberRevision } from './revising.ts';
 import { deleteJob, settle, stopPods } from './settling.ts';
+import { readStartEvents } from './start-events.ts';
+import { endStuckJob } from './stuck-jobs.ts';
 
 /**
  * Carries out one action. Rejects when it could not be done; the next plan, made from the world as it is then, says
@@ -38,6 +40,10 @@ export async function applyAction(action: Action, subject: Subject, world: World
       return subject.session.intake.remove(action.message);
     case 'settle':
       return settle(action, subject, world);
+    case 'readStartEvents':
+      return readStartEvents(action, subject, world);
+    case 'endStuckJob':
+      return endStuckJob(action, subject, world);
     case 'stopPods':
       return stopPods(action.claim, subject, world);
     case 'deleteJob':

@@ -1,5 +1,6 @@
 import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT, LABEL_QUEUE } from '../api/names.ts';
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
+import { isRefusal } from '../plan/creation-refusal.ts';
 import { CREATE_TIMEOUT_MS, outlivesCreate } from '../plan/lease.ts';
 import { formatLedger, parseLedger } from '../plan/ledger.ts';
 import type { Action, ClaimAction, InboxMessage, RerunAction } from '../plan/types.ts';
@@ -24,14 +25,14 @@ export async function claim(action: ClaimAction, subject: Subject, world: World)
     assertLeases(messages, world);
     const { object, isNew } = await createOrMeet(job, world, () => session.noteUnconfirmed(action));
     session.noteConfirmed(name);
-    session.noteCreation(messages, undefined);
+    session.noteCreation(name);
     if (action.secrets.length > 0) await ownPayload(action.secrets, object, world);
     if (!isNew) return;
   } catch (error) {
-    session.noteCreation(messages, messageOf(error));
     if (hasCode(error, 'NameTaken')) session.noteConfirmed(name);
     if (action.secrets.length > 0) session.sweepLater();
-    throw error;
+    refusedOrThrow(error, name, subject, world);
+    return;
   }
   session.intake.claimed(messages);
   const ids = idsOf(messages);
@@ -46,15 +47,32 @@ export async function claim(action: ClaimAction, subject: Subject, world: World)
 export async function rerun(action: RerunAction, subject: Subject, world: World): Promise<void> {
   const { job, claim: ended, redelivered } = action;
   const { name } = job.metadata;
+  const { session } = subject;
   await keepPayload(ended.job, subject, world);
-  const { object } = await createOrMeet(job, world, () => undefined);
+  const met = await createOrMeet(job, world, () => undefined).catch((error: unknown) =>
+    refusedOrThrow(error, name, subject, world),
+  );
+  if (!met) return;
+  const { object } = met;
+  session.noteCreation(name);
   await keepPayload(ended.job, subject, world, object);
-  for (const message of redelivered) subject.session.intake.remove(message);
+  for (const message of redelivered) session.intake.remove(message);
   world.log.info({ queue: subject.name, job: name, before: ended.job.metadata.name }, 'job created again');
   tell(subject, world, {
     reason: 'JobRerun',
     note: `Created Job ${name}: ${ended.job.metadata.name} ended without its worker's doing, which costs no attempt.`,
   });
+}
+
+/** A refusal is kept in mind, for the next plan to try again when it is time; what else fails is thrown. */
+function refusedOrThrow(error: unknown, job: string, { session, name }: Subject, world: World): undefined {
+  if (!(error instanceof OperatorError) || !isRefusal(error)) throw error;
+  session.noteCreation(job, error);
+  world.log.warn(
+    { queue: name, job, code: error.code, error: messageOf(error) },
+    'job refused, its messages are held',
+  );
+  return undefined;
 }
 
 function assertLeases(messages: readonly InboxMessage[], { heartbeat, clock }: World): void {

@@ -57,7 +57,7 @@ export class Controller {
     this.#queue.add(`${metadata.namespace}/${metadata.name}`);
   };
 
-  /** A Job or a revision changed: the BatchQueue it is labelled with gets a turn. */
+  /** A Job, a pod or a revision changed: the BatchQueue it is labelled with gets a turn. */
   readonly ownedChanged = (object: KubeObject): void => {
     const key = ownerKey(object);
     if (key !== undefined) this.#queue.add(key);
@@ -135,7 +135,7 @@ export class Controller {
   }
 }
 
-/** The index of the caches of Jobs and revisions: which BatchQueue an object belongs to. */
+/** The index of the caches of Jobs, pods and revisions: which BatchQueue an object belongs to. */
 export function ownerKey({ metadata }: KubeObject): string | undefined {
   const queue = metadata.labels?.[LABEL_QUEUE];
   return queue === undefined ? undefined : `${metadata.namespace}/${queue}`;

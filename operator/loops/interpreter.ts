@@ -17,6 +17,8 @@ export interface World {
     readonly batchQueues: ObjectCache;
     /** Indexed by `namespace/batchqueue`. */
     readonly jobs: ObjectCache;
+    /** Of the Jobs, stripped to what decisions read; indexed by `namespace/batchqueue`. */
+    readonly pods: ObjectCache;
     /** Indexed by `namespace/batchqueue`. */
     readonly revisions: ObjectCache;
   };

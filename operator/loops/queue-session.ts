@@ -1,10 +1,14 @@
 import type { BatchQueueStatus } from '../api/batch-queue.ts';
+import type { OperatorError } from '../errors.ts';
+import { afterCreate, type CreationMemory, NO_REFUSALS } from '../plan/creation-refusal.ts';
+import type { HoldMemory } from '../plan/intake-hold.ts';
 import type {
   Arrivals,
   ClaimAction,
   InboxMessage,
   Lease,
   Message,
+  StartEvents,
   TemplateCheck,
   UnconfirmedClaim,
 } from '../plan/types.ts';
@@ -38,6 +42,10 @@ export class QueueSession {
   readonly observer: QueueObserver;
   /** The API server's verdict on each revision's template, by hash. */
   readonly templateChecks = new Map<string, TemplateCheck>();
+  /** What Kubernetes told about Jobs and pods that take long to start, by their uid. */
+  readonly startEvents = new Map<string, StartEvents>();
+  /** What holds intake, and what it was last told from. */
+  holdMemory: HoldMemory | undefined;
   /** When status may be written next, epoch ms, and how often that has failed in a row. */
   statusDueAtMs = 0;
   statusFailures = 0;
@@ -50,8 +58,7 @@ export class QueueSession {
   /** Creates that were never answered, by Job name. */
   readonly #unconfirmed = new Map<string, UnconfirmedClaim>();
   readonly #clock: QueueSessionOptions['clock'];
-  /** Why the last attempt to create a Job failed, by message id. */
-  readonly #creationProblems = new Map<string, string>();
+  #creations = NO_REFUSALS;
   readonly #key: string;
   readonly #heartbeat: Heartbeat;
 
@@ -111,19 +118,14 @@ export class QueueSession {
     this.sweepAtMs = this.#clock.now() + SWEEP_DELAY_MS;
   }
 
-  /** Remembers why the Job of these messages could not be created; undefined: it could. */
-  noteCreation(messages: readonly Pick<Message, 'id'>[], problem: string | undefined): void {
-    for (const { id } of messages) {
-      if (problem === undefined) this.#creationProblems.delete(id);
-      else this.#creationProblems.set(id, problem);
-    }
+  /** The create of this Job was refused; `error` undefined: it stands there. */
+  noteCreation(jobName: string, error?: OperatorError): void {
+    this.#creations = afterCreate(this.#creations, jobName, error, this.#clock.now());
   }
 
-  /** Why a received message has no Job, while there is one that could not be created. */
-  creationProblem(): string | undefined {
-    const waiting = new Set(this.intake.inbox().map(({ id }) => id));
-    for (const id of this.#creationProblems.keys()) if (!waiting.has(id)) this.#creationProblems.delete(id);
-    return [...this.#creationProblems.values()][0];
+  /** Creates that the API server has refused since one was not. */
+  creations(): CreationMemory {
+    return this.#creations;
   }
 
   /** Keeps the leases of these Jobs and of the inbox, and no others of this queue. */

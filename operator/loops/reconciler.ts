@@ -43,6 +43,7 @@ export async function reconcile(
   session.intake.setTarget(plan.intake);
   session.publishLeases(plan.leases);
   session.observer.setPace(plan.pace);
+  session.holdMemory = plan.holdMemory;
 
   const failures = await applyAll(plan.actions, subject, world);
   const statusDelayMs = await writeStatus(plan.status, subject, world);
@@ -93,7 +94,10 @@ function observe(namespace: string, name: string, { object, session, world, pods
     receiveProblem: session.intake.problem(),
     templateCheck: templateCheckOf(queue && currentRevision(queue, revisions), session),
     pods,
-    creationProblem: session.creationProblem(),
+    jobPods: world.caches.pods.byIndex(`${namespace}/${name}`),
+    startEvents: session.startEvents,
+    creations: session.creations(),
+    holdMemory: session.holdMemory,
   };
 }
 

@@ -1,4 +1,5 @@
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
+import { refusedReason } from '../plan/start-trouble.ts';
 import type { Action } from '../plan/types.ts';
 import type { KubeObject } from '../ports.ts';
 import { JOBS, REVISIONS } from '../world.ts';
@@ -85,6 +86,8 @@ export async function checkTemplate(
     if (!(error instanceof OperatorError) || error.verdict !== 'terminal') throw error;
     checks.set(hash, {
       kind: 'invalid',
+      // A quota refuses the Job, not its template: nothing is received until there is room again.
+      ...(refusedReason(error.message) === 'QuotaExceeded' && { reason: 'QuotaExceeded' }),
       message: messageOf(error),
       recheckAtMs: world.clock.now() + TEMPLATE_RECHECK_MS,
     });

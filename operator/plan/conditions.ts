@@ -1,6 +1,7 @@
 import type { Condition } from '../api/batch-queue.ts';
+import type { IntakeGate } from './intake-gate.ts';
 import { isoSeconds } from './iso-time.ts';
-import type { Snapshot } from './types.ts';
+import type { Problem, Snapshot } from './types.ts';
 
 /** Longest message of a condition, in characters, as `metav1.Condition` has it; a longer one would refuse the whole status. */
 const MAX_MESSAGE = 32_768;
@@ -15,15 +16,19 @@ export interface Verdict {
   readonly message: string;
 }
 
+/** What is said of the gate between the queue and its Jobs. */
+export type GateVerdicts = Pick<IntakeGate, 'problem' | 'waitingFor' | 'isHeld'>;
+const OPEN: GateVerdicts = { problem: undefined, waitingFor: undefined, isHeld: false };
+
 /** Every condition of a BatchQueue, `Ready` first; all of them stand there from the first turn on. */
-export function planConditions(snapshot: Snapshot): readonly Verdict[] {
+export function planConditions(snapshot: Snapshot, gate: GateVerdicts = OPEN): readonly Verdict[] {
   const reachable = queueReachable(snapshot);
   const template = templateValid(snapshot);
   const verdicts = [reachable, deadLetterConfigured(snapshot), template];
   return [
-    ready(snapshot, [reachable, template]),
+    ready(snapshot, [reachable, template], gate),
     ...verdicts,
-    dispatching(snapshot, verdicts),
+    dispatching(snapshot, verdicts, gate),
     drained(snapshot),
   ];
 }
@@ -47,7 +52,11 @@ export function conditionsFrom(
   });
 }
 
-function ready(snapshot: Snapshot, needed: readonly Verdict[]): Verdict {
+function ready(
+  snapshot: Snapshot,
+  needed: readonly Verdict[],
+  { problem: blocked, waitingFor }: GateVerdicts,
+): Verdict {
   const type = 'Ready';
   const problem = snapshot.problems[0];
   if (problem !== undefined) {
@@ -56,14 +65,12 @@ function ready(snapshot: Snapshot, needed: readonly Verdict[]): Verdict {
   const failing =
     needed.find(({ status }) => status === 'False') ?? needed.find(({ status }) => status === 'Unknown');
   if (failing) return { ...failing, type };
-  // Of no interest any more once the message that it was about is gone.
-  if (snapshot.creationProblem !== undefined && snapshot.inbox.length > 0) {
-    return { type, status: 'False', reason: 'JobNotCreated', message: snapshot.creationProblem };
-  }
+  if (blocked) return { type, status: 'False', ...blocked };
   if (snapshot.queue?.spec.suspend) {
     return { type, status: 'True', reason: 'Suspended', message: 'Intake is suspended by spec.suspend.' };
   }
-  return { type, status: 'True', reason: 'Running', message: 'Messages are run as Jobs.' };
+  const waiting = waitingFor ? ` Waiting: ${waitingFor.reason}: ${waitingFor.message}` : '';
+  return { type, status: 'True', reason: 'Running', message: `Messages are run as Jobs.${waiting}` };
 }
 
 function queueReachable({ observation, receiveProblem }: Snapshot): Verdict {
@@ -106,7 +113,12 @@ function templateValid({ templateCheck }: Snapshot): Verdict {
         message: 'The Job template has not been checked yet.',
       };
     case 'invalid':
-      return { type, status: 'False', reason: 'TemplateRefused', message: templateCheck.message };
+      return {
+        type,
+        status: 'False',
+        reason: templateCheck.reason ?? 'TemplateRefused',
+        message: templateCheck.message,
+      };
     case 'valid':
       return {
         type,
@@ -117,15 +129,15 @@ function templateValid({ templateCheck }: Snapshot): Verdict {
   }
 }
 
-function dispatching(snapshot: Snapshot, needed: readonly Verdict[]): Verdict {
+function dispatching(
+  snapshot: Snapshot,
+  needed: readonly Verdict[],
+  { problem, isHeld }: GateVerdicts,
+): Verdict {
   const type = 'Dispatching';
   const spec = snapshot.queue?.spec;
-  if (spec?.suspend) {
-    return { type, status: 'False', reason: 'Suspended', message: 'Intake is suspended by spec.suspend.' };
-  }
-  if (spec?.maxConcurrentJobs === 0) {
-    return { type, status: 'False', reason: 'ScaledToZero', message: 'spec.maxConcurrentJobs is 0.' };
-  }
+  const stopped = stoppedBySpec(snapshot);
+  if (stopped) return { type, status: 'False', ...stopped };
   const blocked = needed.find(
     (verdict) => verdict.status !== 'True' && verdict.type !== 'DeadLetterConfigured',
   );
@@ -133,12 +145,20 @@ function dispatching(snapshot: Snapshot, needed: readonly Verdict[]): Verdict {
     const message = blocked ? `${blocked.type}: ${blocked.message}` : 'The spec is not valid.';
     return { type, status: 'False', reason: blocked?.reason ?? 'InvalidSpec', message };
   }
+  if (isHeld && problem) return { type, status: 'False', ...problem };
   return {
     type,
     status: 'True',
     reason: 'Polling',
     message: 'The queue is polled while a Job may be started.',
   };
+}
+
+/** What the user has stopped. */
+function stoppedBySpec({ queue }: Snapshot): Problem | undefined {
+  if (queue?.spec.suspend) return { reason: 'Suspended', message: 'Intake is suspended by spec.suspend.' };
+  if (queue?.spec.maxConcurrentJobs !== 0) return undefined;
+  return { reason: 'ScaledToZero', message: 'spec.maxConcurrentJobs is 0.' };
 }
 
 function drained({ claims, inbox, observation }: Snapshot): Verdict {

@@ -2,13 +2,25 @@ import type { BatchQueue } from '../api/batch-queue.ts';
 import { isActive, newestClaims } from './claim.ts';
 import { planDispatch } from './dispatch.ts';
 import { planHistory } from './history.ts';
+import { planGate } from './intake-gate.ts';
 import { buildJob } from './job.ts';
 import { isFifo, ledgerOf } from './ledger.ts';
 import { awaitsRerun, isSuperseded, planReruns } from './rerun.ts';
 import { currentRevision, planRevisions } from './revision.ts';
 import { planSettlement, type SettlementContext } from './settlement.ts';
 import { planStatus, type StatusSubject } from './status.ts';
-import type { Action, Claim, IntakeTarget, Lease, Message, Pace, Plan, Revision, Snapshot } from './types.ts';
+import type {
+  Action,
+  Claim,
+  CreateAction,
+  IntakeTarget,
+  Lease,
+  Message,
+  Pace,
+  Plan,
+  Revision,
+  Snapshot,
+} from './types.ts';
 
 /** While pods of a deleted Job are ending, nothing tells us when they have: look again after this long. */
 const STOPPING_RECHECK_MS = 1_000;
@@ -25,25 +37,35 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   const current = live && currentRevision(live, snapshot.revisions);
   const usable = snapshot.templateCheck.kind === 'valid' ? current : undefined;
   const slots = live ? freeSlots(live, snapshot) : 0;
-  const intake = live && usable ? planIntake(live, slots, snapshot) : undefined;
   // What a poll brings that was sent before a scale-down to 0 still runs.
   const startable = live?.spec.maxConcurrentJobs === 0 ? Math.max(0, slots + 1) : slots;
   const dispatch = planDispatch(inbox, { ...snapshot, queue: live, revision: usable, slots: startable });
   const reruns = planReruns(claims, { ...snapshot, queue: live, revision: usable });
+  const wanted = [...dispatch.actions, ...reruns.actions];
+  const gate = planGate(snapshot, { queue: live, current, usable, creates: wanted.filter(isCreate) });
+  const intake =
+    live && usable
+      ? planIntake(live, gate.room(Math.max(0, slots) * live.spec.queue.batchSize), snapshot)
+      : undefined;
   return {
     actions: [
       ...(live ? planForSpec(live, current, snapshot) : []),
-      ...dispatch.actions,
-      ...reruns.actions,
+      ...wanted.filter((action) => !isCreate(action)),
+      ...gate.actions,
       ...planSettlement(claims, { ...snapshot, queue: live, ...deadLetterOf(snapshot) }),
       ...planSweep(snapshot),
     ],
     intake,
+    holdMemory: gate.memory,
     pace: paceOf(snapshot, intake),
     leases: leasesOf(claims),
-    status: subject && planStatus(snapshot, subject, current),
-    requeueAfterMs: nextLook(snapshot, [dispatch.lookAgainAtMs, reruns.nextAtMs]),
+    status: subject && planStatus(snapshot, subject, current, gate),
+    requeueAfterMs: nextLook(snapshot, [dispatch.lookAgainAtMs, reruns.nextAtMs, gate.lookAgainAtMs]),
   };
+}
+
+function isCreate(action: Action): action is CreateAction {
+  return action.kind === 'claim' || action.kind === 'rerun';
 }
 
 /** Jobs that may be started: what runs, what waits for its next run and what may have been created is taken off. */
@@ -102,13 +124,13 @@ function isStopping(claim: Claim): boolean {
  * Receive only what can run: a receive that is given back costs a receive count, which can never be lowered. Intake
  * itself takes off what is in its inbox and what its polls have asked for.
  */
-function planIntake(queue: BatchQueue, slots: number, { observation }: Snapshot): IntakeTarget | undefined {
+function planIntake(queue: BatchQueue, room: number, { observation }: Snapshot): IntakeTarget | undefined {
   const { suspend, queue: settings } = queue.spec;
   if (suspend || observation.kind !== 'reachable') return undefined;
   const ref = { url: settings.url, arn: observation.attributes.arn };
   return {
     queue: ref,
-    room: Math.max(0, slots) * settings.batchSize,
+    room,
     // A receive on a FIFO queue brings one group, if it can: no more of it than one Job takes.
     perReceive: isFifo(ref) ? Math.min(MAX_PER_RECEIVE, settings.batchSize) : MAX_PER_RECEIVE,
     visibilityTimeoutSeconds: settings.visibilityTimeoutSeconds,

@@ -29,7 +29,11 @@ export function planReruns(claims: readonly Claim[], context: RerunContext): Rer
   const newest = newestClaims(claims);
   const waiting = claims
     .filter((claim) => awaitsRerun(claim, newest, context))
-    .map((claim) => ({ claim, atMs: (claim.finishedAtMs ?? 0) + rerunDelayMs(claim.ledger?.run ?? 1) }));
+    .map((claim) => {
+      // Under another revision the fault need not come again: at once.
+      const delayMs = claim.revision === revision?.number ? rerunDelayMs(claim.ledger?.run ?? 1) : 0;
+      return { claim, atMs: (claim.finishedAtMs ?? 0) + delayMs };
+    });
   const later = waiting.filter(({ atMs }) => atMs > nowMs).map(({ atMs }) => atMs);
   const due = waiting.filter(({ atMs }) => atMs <= nowMs);
   return {

@@ -9,7 +9,7 @@ import {
 } from '../api/status.ts';
 import { blockedGroups } from './blocked-groups.ts';
 import { byNewestEnd, isActive, runOf } from './claim.ts';
-import { conditionsFrom, planConditions } from './conditions.ts';
+import { conditionsFrom, type GateVerdicts, planConditions } from './conditions.ts';
 import { isoSeconds } from './iso-time.ts';
 import { contractContainer } from './job.ts';
 import type { Claim, Revision, Snapshot } from './types.ts';
@@ -28,12 +28,13 @@ export function planStatus(
   snapshot: Snapshot,
   subject: StatusSubject,
   revision: Revision | undefined,
+  gate?: GateVerdicts,
 ): BatchQueueStatus {
   const { generation, previous } = subject;
   return withoutUndefined({
     observedGeneration: generation,
     conditions: conditionsFrom(
-      planConditions(snapshot),
+      planConditions(snapshot, gate),
       previous.conditions ?? [],
       generation,
       snapshot.nowMs,

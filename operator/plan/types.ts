@@ -1,5 +1,7 @@
 import type { BatchQueue, BatchQueueStatus } from '../api/batch-queue.ts';
 import type { KubeObject } from '../ports.ts';
+import type { CreationMemory } from './creation-refusal.ts';
+import type { HoldMemory } from './intake-hold.ts';
 
 /**
  * The data that decisions are made of. No behaviour here: a reconcile turn gathers a `Snapshot`, `planQueue` turns it
@@ -152,6 +154,26 @@ export interface PodsOfJob {
   readonly resultOfIndex: ReadonlyMap<number, WorkerReport>;
 }
 
+/** A warning that Kubernetes told about a Job or a pod. */
+export interface StartEvent {
+  readonly reason: string;
+  readonly note: string;
+  readonly lastSeenMs: number;
+}
+
+/** The warnings about one object, as they were read. */
+export interface StartEvents {
+  readonly readAtMs: number;
+  readonly events: readonly StartEvent[];
+}
+
+/** Of what the events would explain why a Job does not start. */
+export interface EventSubject {
+  readonly kind: 'Job' | 'Pod';
+  readonly name: string;
+  readonly uid: string;
+}
+
 /** What GetQueueAttributes says; all counts are approximate. */
 export interface QueueAttributes {
   readonly arn: string;
@@ -187,7 +209,13 @@ export type TemplateCheck =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'valid' }
   /** Asked again after `recheckAtMs`, because a quota or a policy may have refused it. */
-  | { readonly kind: 'invalid'; readonly message: string; readonly recheckAtMs: number };
+  | {
+      readonly kind: 'invalid';
+      /** Default `TemplateRefused`. */
+      readonly reason?: string;
+      readonly message: string;
+      readonly recheckAtMs: number;
+    };
 
 /** A ControllerRevision of the queue. */
 export interface Revision {
@@ -238,8 +266,14 @@ export interface Snapshot {
   readonly templateCheck: TemplateCheck;
   /** Pods by Job name, for the claims that need it (see `needsPods`). */
   readonly pods: ReadonlyMap<string, PodsOfJob>;
-  /** Why the last attempt to create a Job failed, while it still does. */
-  readonly creationProblem: string | undefined;
+  /** Every pod of the queue's Jobs, stripped to what decisions read. */
+  readonly jobPods: readonly KubeObject[];
+  /** What Kubernetes told about Jobs and pods that take long to start, by their uid. */
+  readonly startEvents: ReadonlyMap<string, StartEvents>;
+  /** Creates that the API server has refused. */
+  readonly creations: CreationMemory;
+  /** What held intake at the end of the last turn. */
+  readonly holdMemory: HoldMemory | undefined;
 }
 
 /** One thing to do. Actions are independent: they may run in any order, and one failing spoils only itself. */
@@ -265,6 +299,10 @@ export type Action =
   /** Read the Jobs of this queue anew, past every cache. */
   | { readonly kind: 'listJobs' }
   | Settle
+  /** Read what Kubernetes tells about a Job or a pod that takes long to start. */
+  | { readonly kind: 'readStartEvents'; readonly about: EventSubject }
+  /** End a Job that could never start, so that its messages run under the current revision. */
+  | { readonly kind: 'endStuckJob'; readonly claim: Claim; readonly reason: string }
   /** End the pods of a Job that somebody deletes. */
   | { readonly kind: 'stopPods'; readonly claim: Claim }
   /** Clean up a settled Job beyond the history limits. */
@@ -279,6 +317,9 @@ export interface ClaimAction {
   readonly job: KubeObject;
   readonly secrets: readonly KubeObject[];
 }
+
+/** Both make a Job. */
+export type CreateAction = ClaimAction | RerunAction;
 
 /** Create the next run of an attempt that an infrastructure fault has ended. */
 export interface RerunAction {
@@ -353,6 +394,8 @@ export interface Plan {
   readonly intake: IntakeTarget | undefined;
   /** Every lease that must be kept for the Jobs of this queue; the inbox keeps its own. */
   readonly leases: readonly Lease[];
+  /** What to remember of what holds intake. */
+  readonly holdMemory: HoldMemory | undefined;
   /** Undefined when there is no BatchQueue to write it to. */
   readonly status: BatchQueueStatus | undefined;
   /** Ask again after this many milliseconds even if nothing happens. */

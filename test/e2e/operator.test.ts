@@ -42,7 +42,8 @@ beforeAll(async () => {
     emulator,
     volume: await makeVolume(`test-${name}`),
   };
-  await installOperator(workplace);
+  // Other tests on this node bring an operator of their own.
+  await installOperator(workplace, 'default');
   const orders = await emulator.createQueue('orders', { deadLetter: 'orders-dead', maxReceiveCount: 3 });
   queues = { orders, deadLetters: orders.replace(/orders$/, 'orders-dead') };
   await applyTemplate(workplace, 'storage.yaml', { VOLUME_DIRECTORY: workplace.volume });

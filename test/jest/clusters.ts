@@ -4,6 +4,7 @@
  *
  * Tests use namespaces of their own and call these functions in hooks or tests, not while a file loads.
  */
+import path from 'node:path';
 import { z } from 'zod';
 import { importArchive } from '../cluster/containerd.ts';
 
@@ -45,6 +46,12 @@ export function integrationCluster(): IntegrationCluster {
 /** The node cluster of this run. Throws, with the reason, when it could not be started. */
 export function nodeCluster(): NodeCluster {
   return nodeSchema.parse(received('BATCHQUEUE_NODE_CLUSTER'));
+}
+
+/** Directory of the cluster whose end is the end of what a test starts: the control plane's, or else the node's. */
+export function clusterDirectory(): string {
+  if (process.env['BATCHQUEUE_INTEGRATION_CLUSTER'] === undefined) return nodeCluster().directory;
+  return path.dirname(integrationCluster().kubeconfigPath);
 }
 
 /** Loads an image archive (see `buildImage`) into the node; pods can use its tag when this returns. */

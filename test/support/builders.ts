@@ -7,6 +7,7 @@ import {
 } from '../../operator/api/batch-queue.ts';
 import { FINALIZER_SETTLEMENT } from '../../operator/api/names.ts';
 import { claimFrom } from '../../operator/plan/claim.ts';
+import { NO_REFUSALS } from '../../operator/plan/creation-refusal.ts';
 import { isoSeconds } from '../../operator/plan/iso-time.ts';
 import { buildJob } from '../../operator/plan/job.ts';
 import { ledgerOf } from '../../operator/plan/ledger.ts';
@@ -250,7 +251,10 @@ export function aSnapshot(parts: Partial<Snapshot> = {}): Snapshot {
     receiveProblem: undefined,
     templateCheck: { kind: 'valid' },
     pods: new Map(),
-    creationProblem: undefined,
+    jobPods: [],
+    startEvents: new Map(),
+    creations: NO_REFUSALS,
+    holdMemory: undefined,
     ...parts,
   };
 }

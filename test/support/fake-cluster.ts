@@ -1,3 +1,4 @@
+import { LABEL_QUEUE } from '../../operator/api/names.ts';
 import { parseLedger } from '../../operator/plan/ledger.ts';
 import type { Clock, KubeObject } from '../../operator/ports.ts';
 import { JOBS, PODS } from '../../operator/world.ts';
@@ -75,7 +76,11 @@ export class FakeCluster {
     this.#kube.create(PODS, namespace, {
       metadata: {
         name: podName(job),
-        labels: { 'batch.kubernetes.io/controller-uid': uid },
+        labels: {
+          [LABEL_QUEUE]: job.metadata.labels?.[LABEL_QUEUE] ?? '',
+          'batch.kubernetes.io/controller-uid': uid,
+          'batch.kubernetes.io/job-name': name,
+        },
         annotations: { [POD_MESSAGES]: JSON.stringify(parseLedger(job)?.messages.map(({ id }) => id) ?? []) },
         // The kubelet's part of a pod's deletion, seen from outside.
         finalizers: ['kubelet'],

@@ -40,10 +40,14 @@ export class FakeKubernetes {
 
   list({ plural }: Resource, options: ListOptions = {}): { items: KubeObject[]; resourceVersion: string } {
     const [label, value] = options.labelSelector?.split('=') ?? [];
+    const fields = (options.fieldSelector?.split(',') ?? []).map((term) => term.split('='));
     const start = options.namespace === undefined ? `${plural}/` : keyOf(plural, options.namespace, '');
     const items = [...this.#objects]
       .filter(
-        ([key, { metadata }]) => key.startsWith(start) && (!label || metadata.labels?.[label] === value),
+        ([key, object]) =>
+          key.startsWith(start) &&
+          (!label || object.metadata.labels?.[label] === value) &&
+          fields.every(([path = '', wanted]) => fieldAt(object, path) === wanted),
       )
       .map(([, object]) => copyOf(object));
     return { items, resourceVersion: String(this.#version) };
@@ -159,6 +163,11 @@ export function kubeFailure(
   outcomeUnknown = false,
 ): OperatorError {
   return new OperatorError({ code, verdict, message: `kube: ${code}`, outcomeUnknown });
+}
+
+/** The field at a path such as `regarding.uid`. */
+function fieldAt(object: KubeObject, path: string): unknown {
+  return path.split('.').reduce<unknown>((value, name) => Object(value)[name], object);
 }
 
 /** As JSON over the wire: nothing is shared, and fields that are undefined are gone. */

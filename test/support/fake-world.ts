@@ -192,6 +192,7 @@ class Operator {
     const caches = {
       batchQueues: new ObjectStore(),
       jobs: new ObjectStore({ indexBy: ownerKey }),
+      pods: new ObjectStore({ indexBy: ownerKey }),
       revisions: new ObjectStore({ indexBy: ownerKey }),
     };
     const clock: Clock = {
@@ -219,12 +220,13 @@ class Operator {
   }
 
   /** Lists once, then watches with a lag, in order. */
-  #fill(caches: Record<'batchQueues' | 'jobs' | 'revisions', ObjectStore>): () => void {
+  #fill(caches: Record<'batchQueues' | 'jobs' | 'pods' | 'revisions', ObjectStore>): () => void {
     const { kube, clock, random } = this.#world;
     const { batchQueueChanged, ownedChanged } = this.controller;
     const sources = [
       { resource: BATCH_QUEUES, store: caches.batchQueues, changed: batchQueueChanged },
       { resource: JOBS, store: caches.jobs, changed: ownedChanged },
+      { resource: PODS, store: caches.pods, changed: ownedChanged },
       { resource: REVISIONS, store: caches.revisions, changed: ownedChanged },
     ];
     for (const { resource, store, changed } of sources) {

@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { markedEnvironment } from '../cluster/processes.ts';
-import { integrationCluster } from '../jest/clusters.ts';
+import { clusterDirectory } from '../jest/clusters.ts';
 import { eventually } from './eventually.ts';
 import { EMULATOR_REGION } from './sqs-emulator.ts';
 
@@ -31,7 +30,7 @@ export class OperatorProcess {
   constructor(args: readonly string[]) {
     this.#child = spawn(process.execPath, [MAIN, ...args], {
       env: {
-        ...markedEnvironment(path.dirname(integrationCluster().kubeconfigPath)),
+        ...markedEnvironment(clusterDirectory()),
         AWS_ACCESS_KEY_ID: OPERATOR_ACCESS_KEY_ID,
         AWS_SECRET_ACCESS_KEY: OPERATOR_SECRET_ACCESS_KEY,
         AWS_REGION: EMULATOR_REGION,

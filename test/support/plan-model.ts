@@ -1,4 +1,9 @@
-import { ANNOTATION_LEDGER, ANNOTATION_RESULT, FINALIZER_SETTLEMENT } from '../../operator/api/names.ts';
+import {
+  ANNOTATION_LEDGER,
+  ANNOTATION_NEVER_STARTED,
+  ANNOTATION_RESULT,
+  FINALIZER_SETTLEMENT,
+} from '../../operator/api/names.ts';
 import { claimFrom } from '../../operator/plan/claim.ts';
 import { formatLedger, withFates } from '../../operator/plan/ledger.ts';
 import { revisionFrom } from '../../operator/plan/revision.ts';
@@ -47,6 +52,14 @@ export function applied(snapshot: Snapshot, action: Action): Snapshot {
       return { ...snapshot, sweepAtMs: undefined };
     case 'settle':
       return settled(snapshot, action);
+    case 'readStartEvents': {
+      const read = { readAtMs: snapshot.nowMs, events: [] };
+      return { ...snapshot, startEvents: new Map([...snapshot.startEvents, [action.about.uid, read]]) };
+    }
+    case 'endStuckJob': {
+      const annotations = { [ANNOTATION_NEVER_STARTED]: action.reason };
+      return withClaim(snapshot, action.claim, withMetadata(action.claim, { annotations }));
+    }
     case 'stopPods': {
       const { name } = action.claim.job.metadata;
       const before = snapshot.pods.get(name);

@@ -25,6 +25,34 @@ export async function runPod(client: RestClient, job: KubeObject): Promise<void>
   });
 }
 
+/** The pod has a node but its container waits, for this reason of the kubelet. */
+export async function blockPod(
+  client: RestClient,
+  job: KubeObject,
+  waiting: { readonly reason: string; readonly message: string },
+): Promise<void> {
+  const pod = await podOf(client, job);
+  await patchStatus(client, pod, {
+    phase: 'Pending',
+    conditions: [{ type: 'PodScheduled', status: 'True' }],
+    containerStatuses: [containerStatus({ waiting }, false)],
+  });
+}
+
+/** The scheduler has found no node for the pod, since long ago. */
+export async function leaveUnscheduled(client: RestClient, job: KubeObject, message: string): Promise<void> {
+  const pod = await podOf(client, job);
+  const lastTransitionTime = '2026-01-01T00:00:00Z';
+  const condition = {
+    type: 'PodScheduled',
+    status: 'False',
+    reason: 'Unschedulable',
+    message,
+    lastTransitionTime,
+  };
+  await patchStatus(client, pod, { phase: 'Pending', conditions: [condition] });
+}
+
 /** The pod has ended: phase Succeeded for exit code 0, else Failed. The Job controller ends the Job within seconds. */
 export async function endPod(client: RestClient, job: KubeObject, ending: Ending): Promise<void> {
   await endOne(client, await podOf(client, job), ending);

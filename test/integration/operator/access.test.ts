@@ -16,6 +16,8 @@ const FOR_RARE_MOMENTS: ReadonlySet<string> = new Set([
   'get controllerrevisions',
   // The same event once more.
   'patch events',
+  // About a Job that has had no pod, or a pod that has had no sandbox, for half a minute.
+  'list events',
 ]);
 let stage: OperatorStage;
 jest.setTimeout(60_000);

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT } from '../../../operator/api/names.ts';
 import { claimFrom } from '../../../operator/plan/claim.ts';
+import { NO_REFUSALS } from '../../../operator/plan/creation-refusal.ts';
 import { parseLedger } from '../../../operator/plan/ledger.ts';
 import type { Action, Claim, Message, Settle, Verdict } from '../../../operator/plan/types.ts';
 import type { KubeObject } from '../../../operator/ports.ts';
@@ -78,7 +79,7 @@ describe('claim', () => {
       job.metadata.name,
     ]);
     expect(stage.subject.session.intake.inbox()).toHaveLength(1);
-    expect(stage.subject.session.creationProblem()).toBeUndefined();
+    expect(stage.subject.session.creations()).toEqual(NO_REFUSALS);
   });
 
   const strangers: [string, KubeObject | undefined][] = [
@@ -96,7 +97,8 @@ describe('claim', () => {
       ...stranger,
       metadata: { ...stranger?.metadata, name },
     });
-    expect(await codeOf(stage.apply(claimAction(message, job)))).toBe('NameTaken');
+    await stage.apply(claimAction(message, job));
+    expect(stage.subject.session.creations().byJob.get(name)).toMatchObject({ reason: 'JobNotCreated' });
     expect(stage.stored(job.metadata.name)).toEqual(foreign);
     expect(stage.world.caches.jobs.list()).toEqual([]);
     expect(stage.subject.session.intake.inbox()).toHaveLength(1);
@@ -127,13 +129,17 @@ describe('claim', () => {
     expect(await codeOf(stage.apply(claimAction(message)))).toBe('done');
   });
 
-  test('that is refused is told as a problem until a create works', async () => {
+  test('that is refused keeps its message, and is told as a problem until a create works', async () => {
     const message = await stage.received();
     stage.faults.push({ verb: 'create', error: kubeFailure('Forbidden', 'terminal'), carriedOut: false });
-    expect(await codeOf(stage.apply(claimAction(message)))).toBe('Forbidden');
-    expect(stage.subject.session.creationProblem()).toBe('kube: Forbidden');
     await stage.apply(claimAction(message));
-    expect(stage.subject.session.creationProblem()).toBeUndefined();
+    expect(stage.subject.session.creations().general).toMatchObject({
+      reason: 'AdmissionDenied',
+      message: 'kube: Forbidden',
+    });
+    expect(stage.subject.session.intake.inbox()).toHaveLength(1);
+    await stage.apply(claimAction(message));
+    expect(stage.subject.session.creations()).toEqual(NO_REFUSALS);
   });
 });
 

@@ -66,6 +66,7 @@ export class ApplyStage {
       caches: {
         batchQueues: new ObjectStore(),
         jobs: new ObjectStore({ indexBy: ownerKey }),
+        pods: new ObjectStore({ indexBy: ownerKey }),
         revisions: new ObjectStore({ indexBy: ownerKey }),
       },
     };

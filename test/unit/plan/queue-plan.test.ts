@@ -238,6 +238,7 @@ function subjectOf(action: Action): string {
     case 'adopt':
     case 'settle':
     case 'stopPods':
+    case 'endStuckJob':
     case 'deleteJob':
       return `${action.kind} ${action.claim.job.metadata.name}`;
     case 'discard':
@@ -245,6 +246,8 @@ function subjectOf(action: Action): string {
       return `${action.kind} ${action.message.id}`;
     case 'release':
       return `${action.kind} ${action.messages.map(({ id }) => id).join(' ')}`;
+    case 'readStartEvents':
+      return `${action.kind} ${action.about.uid}`;
     case 'renumberRevision':
     case 'deleteRevision':
       return `${action.kind} ${action.revision.hash}`;

@@ -105,16 +105,6 @@ describe('the conditions', () => {
       { Ready: 'False TemplateRefused' },
     ],
     [
-      'a Job that cannot be created',
-      { creationProblem: 'exceeded quota', inbox: [anInboxMessage()] },
-      { Ready: 'False JobNotCreated', Dispatching: 'True Polling' },
-    ],
-    [
-      'a Job that could not be created for a message that is gone',
-      { creationProblem: 'exceeded quota' },
-      { Ready: 'True Running' },
-    ],
-    [
       'suspended is ready and does not dispatch',
       { queue: aQueue({ spec: { suspend: true } }) },
       { Ready: 'True Suspended', Dispatching: 'False Suspended' },
@@ -174,7 +164,6 @@ describe('the conditions', () => {
     const endless = 'x'.repeat(40_000);
     for (const parts of [
       { problems: [endless], queue: undefined },
-      { creationProblem: endless, inbox: [anInboxMessage()] },
       { receiveProblem: { reason: 'Odd', message: endless } },
       { templateCheck: { kind: 'invalid', message: endless, recheckAtMs: NOW_MS } as const },
     ]) {
