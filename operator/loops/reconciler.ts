@@ -2,17 +2,16 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BatchQueueStatus } from '../api/batch-queue.ts';
 import { parseBatchQueue } from '../api/validate.ts';
 import { messageOf, retryAfterMsOf } from '../errors.ts';
-import { claimFrom, isClaim, needsPods } from '../plan/claim.ts';
+import { claimFrom, isClaim } from '../plan/claim.ts';
 import { planQueue } from '../plan/queue-plan.ts';
 import { currentRevision, revisionFrom } from '../plan/revision.ts';
 import type { Action, Claim, PodsOfJob, Revision, Snapshot } from '../plan/types.ts';
-import { podsOfJobFrom } from '../plan/worker-result.ts';
 import type { KubeObject } from '../ports.ts';
-import { BATCH_QUEUES, PODS } from '../world.ts';
+import { BATCH_QUEUES } from '../world.ts';
 import { applyAction } from './apply.ts';
 import type { Subject, World } from './interpreter.ts';
+import { observePods } from './observing-pods.ts';
 import type { QueueSession } from './queue-session.ts';
-import { podsOf } from './settling.ts';
 import type { TurnResult } from './work-queue.ts';
 
 /** Shortest time between two status writes of one BatchQueue, in milliseconds: counts move fast, people read slowly. */
@@ -33,10 +32,10 @@ export async function reconcile(
   session: QueueSession,
   world: World,
 ): Promise<TurnResult> {
-  const pods = await observePods(claimsOf(namespace, name, world), namespace, world);
+  const observed = await observePods(claimsOf(namespace, name, world), { namespace, name }, world);
   // From here to the publishing of the plan nothing waits: the snapshot is one moment, and so is what follows from it.
   const object = world.caches.batchQueues.get(namespace, name);
-  const snapshot = observe(namespace, name, { object, session, world, pods });
+  const snapshot = observe(namespace, name, { object, session, world, pods: observed.pods });
   const subject: Subject = { namespace, name, session, object, status: statusOf(object) };
   const previous = unwrittenOf(session, object) ?? subject.status;
   const plan = planQueue(snapshot, object && { generation: object.metadata.generation ?? 0, previous });
@@ -45,7 +44,7 @@ export async function reconcile(
   session.observer.setPace(plan.pace);
   session.holdMemory = plan.holdMemory;
 
-  const failures = await applyAll(plan.actions, subject, world);
+  const failures = [...observed.failures, ...(await applyAll(plan.actions, subject, world))];
   const statusDelayMs = await writeStatus(plan.status, subject, world);
   const [first, ...others] = failures.toSorted((a, b) => retryAfterMsOf(b) - retryAfterMsOf(a));
   // The work queue logs what is thrown, and waits as long as the server asked for; the rest is logged here.
@@ -108,21 +107,6 @@ function isOwnedBy(revision: KubeObject, owner: KubeObject | undefined): boolean
 
 function templateCheckOf(revision: Revision | undefined, session: QueueSession): Snapshot['templateCheck'] {
   return (revision && session.templateChecks.get(revision.hash)) ?? { kind: 'unknown' };
-}
-
-/** A list that fails rejects: an unread list is not zero pods. */
-async function observePods(
-  claims: readonly Claim[],
-  namespace: string,
-  world: World,
-): Promise<ReadonlyMap<string, PodsOfJob>> {
-  const observed = await Promise.all(
-    claims.filter(needsPods).map(async ({ job }): Promise<[string, PodsOfJob]> => {
-      const { items } = await world.kube.list(PODS, podsOf(namespace, job.metadata.uid ?? ''));
-      return [job.metadata.name, podsOfJobFrom(items)];
-    }),
-  );
-  return new Map(observed);
 }
 
 /** Carries out a plan; returns what failed. Actions are independent, so one failing spoils only itself. */

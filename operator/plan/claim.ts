@@ -4,7 +4,16 @@ import type { KubeObject } from '../ports.ts';
 import { parseIndexes } from './index-list.ts';
 import { fatesOf, hasSettlementFinalizer, messageKey, parseLedger } from './ledger.ts';
 import { readJson } from './read-json.ts';
-import type { Claim, Fate, HeldMessage, IndexProgress, Ledger, Outcome, WorkerResult } from './types.ts';
+import type {
+  Claim,
+  Fate,
+  HeldMessage,
+  IndexProgress,
+  Ledger,
+  Outcome,
+  PodsOfJob,
+  WorkerResult,
+} from './types.ts';
 
 /**
  * A claim is one message or several bound to a Job. Its life:
@@ -65,6 +74,21 @@ export function needsPods(claim: Claim): boolean {
   if (claim.settled) return false;
   if (claim.outcome === 'active') return claim.deleting || failedHeld(claim).length > 0;
   return claim.outcome === 'failed';
+}
+
+/** True when the pods may have a say: exit code 0 with a result file that contradicts it deletes nothing. */
+export function wantsPods(claim: Claim): boolean {
+  return needsPods(claim) || (!claim.settled && claim.outcome === 'succeeded' && !claim.indexes);
+}
+
+/** True when these pods have all ended and told how: nothing that a list could add would change a decision. */
+export function isConclusive(
+  claim: Claim,
+  { running, terminating, result, resultOfIndex }: PodsOfJob,
+): boolean {
+  if (claim.deleting || running + terminating > 0) return false;
+  if (!claim.indexes) return result !== undefined;
+  return failedHeld(claim).every(({ index }) => resultOfIndex.has(index));
 }
 
 /** Messages of an Indexed Job whose index has failed and that are not settled yet. */

@@ -31,9 +31,15 @@ export function buildBodilessFile(message: Message, attempt: number): string {
   return JSON.stringify([{ ...record, bodyFile: `${MESSAGES_DIRECTORY}/${BODY_FILE}` }]);
 }
 
+/** Every turn asks again for each message that waits; all copies of a received message share its attributes. */
+const knownBytes = new WeakMap<object, number>();
+
 /** What a message adds to a messages file, in bytes of UTF-8. */
 export function recordBytes(message: Message, attempt: number): number {
-  return Buffer.byteLength(JSON.stringify(recordOf(message, attempt))) + 1;
+  const known = knownBytes.get(message.attributes);
+  const bytes = known ?? Buffer.byteLength(JSON.stringify(recordOf(message, 0)));
+  knownBytes.set(message.attributes, bytes);
+  return bytes + String(attempt).length;
 }
 
 function recordOf(message: Message, attempt: number): MessageRecord {

@@ -52,7 +52,7 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
       ...(live ? planForSpec(live, current, snapshot) : []),
       ...wanted.filter((action) => !isCreate(action)),
       ...gate.actions,
-      ...planSettlement(claims, { ...snapshot, queue: live, ...deadLetterOf(snapshot) }),
+      ...planSettlement(claims, { ...snapshot, queue: live, ...polledQueueOf(snapshot) }),
       ...planSweep(snapshot),
     ],
     intake,
@@ -75,12 +75,14 @@ function freeSlots(queue: BatchQueue, { claims, pods, unconfirmed }: Snapshot): 
   return queue.spec.maxConcurrentJobs - taken.length - unconfirmed.length;
 }
 
-function deadLetterOf({
+function polledQueueOf({
   observation,
-}: Snapshot): Pick<SettlementContext, 'deadLetterArn' | 'retentionSeconds'> {
-  if (observation.kind !== 'reachable') return { deadLetterArn: undefined, retentionSeconds: undefined };
-  const { deadLetterArn, retentionSeconds } = observation.attributes;
-  return { deadLetterArn, retentionSeconds };
+}: Snapshot): Pick<SettlementContext, 'queueArn' | 'deadLetterArn' | 'retentionSeconds'> {
+  if (observation.kind !== 'reachable') {
+    return { queueArn: undefined, deadLetterArn: undefined, retentionSeconds: undefined };
+  }
+  const { arn, deadLetterArn, retentionSeconds } = observation.attributes;
+  return { queueArn: arn, deadLetterArn, retentionSeconds };
 }
 
 /** Not while messages wait: their Secrets may stand already, without a Job. */

@@ -16,6 +16,8 @@ export interface SettlementContext {
   readonly pods: ReadonlyMap<string, PodsOfJob>;
   /** A message may have been delivered again before its Job was settled; the newest receipt handle settles it. */
   readonly inbox: readonly InboxMessage[];
+  /** Of the queue that is polled; undefined while unknown. */
+  readonly queueArn: string | undefined;
   readonly deadLetterArn: string | undefined;
   /** How long SQS keeps a message from when it was sent, in seconds; undefined while unknown. */
   readonly retentionSeconds: number | undefined;
@@ -40,12 +42,12 @@ export function planSettlement(claims: readonly Claim[], context: SettlementCont
 function settleOne(claim: Claim, context: SettlementContext): Action | undefined {
   const { outcome, indexes, job } = claim;
   const pods = context.pods.get(job.metadata.name);
-  if (outcome === 'succeeded')
-    return settleAll(claim, indexes ? judgeIndexes(claim, pods, true) : judgeSuccess(claim, pods), context);
+  if (outcome === 'succeeded' && indexes) return settleAll(claim, judgeIndexes(claim, pods, true), context);
   if (outcome === 'active' && !claim.deleting) return settleIndexes(claim, pods, context);
   // Without a list of its pods nothing is known, neither that they have ended nor what they reported. A Job that got
   // here after they were listed has another turn coming: the change that brought it here has asked for it.
   if (!pods) return undefined;
+  if (outcome === 'succeeded') return settleAll(claim, judgeSuccess(claim, pods), context);
   if (outcome === 'failed')
     return settleAll(claim, indexes ? judgeIndexes(claim, pods, true) : judgeFailure(claim, pods), context);
   if (pods.running > 0) return { kind: 'stopPods', claim };
@@ -94,9 +96,9 @@ function settle(claim: Claim, judgement: Judgement, { final, note, context }: Se
     ...judged,
     message: newestReceipt(claim, judged.message, context),
   }));
-  // A Job that somebody deletes waits for no redelivery.
+  // A Job that somebody deletes waits for no redelivery, and nobody receives where no BatchQueue polls any more.
   const owed = current.filter(
-    ({ message }) => message.handleExpired && !claim.deleting && !isExpired(message, context),
+    ({ message }) => message.handleExpired && mayComeAgain(claim, message, context),
   );
   const told = current.filter(({ message }) => !message.handleExpired);
   const verdicts = verdictsOf(claim, told, context);
@@ -158,7 +160,12 @@ function newestReceipt({ ledger }: Claim, held: HeldMessage, { inbox }: Settleme
   return again ? { ...ledgerMessageFrom(again), index: held.index } : held;
 }
 
-/** SQS has dropped the message by itself, so that it cannot come again. */
-function isExpired({ sentAtMs }: HeldMessage, { retentionSeconds, nowMs }: SettlementContext): boolean {
-  return retentionSeconds !== undefined && nowMs > sentAtMs + retentionSeconds * 1000;
+function mayComeAgain(
+  { deleting, ledger }: Claim,
+  { sentAtMs }: HeldMessage,
+  context: SettlementContext,
+): boolean {
+  const { queue, queueArn, retentionSeconds, nowMs } = context;
+  if (deleting || !queue || (queueArn !== undefined && queueArn !== ledger?.queue.arn)) return false;
+  return retentionSeconds === undefined || nowMs <= sentAtMs + retentionSeconds * 1000;
 }

@@ -42,11 +42,9 @@ function endingOf(claim: Claim): Ending | undefined {
   const result = claim.result ?? resultFromFailure(failure);
   // Without an exit code the worker was taken away; that says nothing about how it is set up.
   if (outcome !== 'succeeded' && result.exitCode === undefined) return undefined;
-  const ending = {
-    job: job.metadata.name,
-    messageId: ledger?.messages[0]?.id ?? `${job.metadata.name} ${attemptOf(claim)}`,
-    endedAtMs: finishedAtMs ?? 0,
-  };
+  const { name } = job.metadata;
+  const messageId = ledger?.messages[0]?.id ?? `${name} ${attemptOf(claim)}`;
+  const ending = { job: name, messageId, endedAtMs: finishedAtMs ?? 0 };
   if (outcome === 'succeeded' || result.exitCode !== EX_CONFIG) {
     return { ...ending, isMisconfigured: false, message: '' };
   }

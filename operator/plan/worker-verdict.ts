@@ -26,8 +26,8 @@ export interface Judgement {
  * A Job that succeeded as a whole. Exit code 0 says that all messages are done; a result file that says otherwise is a
  * contradiction, and then nothing is deleted.
  */
-export function judgeSuccess(claim: Claim, pods: PodsOfJob | undefined): Judgement {
-  const report = pods?.result;
+export function judgeSuccess(claim: Claim, pods: PodsOfJob): Judgement {
+  const report = pods.result;
   if (report && contradicts(report, claim)) {
     const message = `exit code 0 says all, the result file says otherwise; nothing was deleted. ${report.message}`;
     return { judged: all(claim, 'retry'), result: { exitCode: 0, reason: 'ResultConflict', message } };

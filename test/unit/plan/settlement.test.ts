@@ -29,6 +29,7 @@ function plan(claim: Claim, context: Partial<SettlementContext> = {}) {
     queue: aQueue(),
     pods: new Map(),
     inbox: [],
+    queueArn: undefined,
     deadLetterArn: DEAD_LETTER_ARN,
     retentionSeconds: 345_600,
     ...context,
@@ -60,7 +61,7 @@ describe('a message is deleted', () => {
     ['after its Job succeeded although somebody deletes the Job', { outcome: 'succeeded', deleting: true }],
   ])('%s', (_, parts) => {
     const claim = aClaim(parts);
-    expect(plan(claim)).toEqual([
+    expect(plan(claim, { pods: pods(claim) })).toEqual([
       {
         kind: 'settle',
         claim,
@@ -85,6 +86,15 @@ describe('a message is deleted', () => {
     );
     expect(verdicts).not.toContain('0 delete');
   });
+});
+
+test('a Job that succeeded waits until its pods have been seen: its worker may contradict itself', () => {
+  const claim = aClaim({ outcome: 'succeeded' });
+  expect(plan(claim)).toEqual([]);
+  const result = { exitCode: 0, reason: 'Completed', message: '', succeededIndexes: '' };
+  const actions = plan(claim, { pods: pods(claim, { result }) });
+  expect(told(actions)).toEqual(['0 release']);
+  expect(actions).toMatchObject([{ result: { reason: 'ResultConflict' } }]);
 });
 
 describe('a message is released', () => {
@@ -173,7 +183,7 @@ describe('a settlement', () => {
   test('uses the newest receipt handle, also one that no Job has stored yet', () => {
     const claim = aClaim({ outcome: 'succeeded', message: { receiveCount: 1 } });
     const inbox = [anInboxMessage({ receiveCount: 2, receiptHandle: 'newest' })];
-    expect(plan(claim, { inbox })).toMatchObject([
+    expect(plan(claim, { inbox, pods: pods(claim) })).toMatchObject([
       {
         verdicts: [{ does: 'delete', message: { id: MESSAGE_ID, receiptHandle: 'newest', receiveCount: 2 } }],
       },
@@ -185,7 +195,9 @@ describe('a settlement', () => {
     (receiveCount) => {
       const claim = aClaim({ outcome: 'succeeded', message: { receiveCount: 2 } });
       const inbox = [anInboxMessage({ receiveCount, receiptHandle: 'other' })];
-      expect(plan(claim, { inbox })).toMatchObject([{ verdicts: [{ message: claim.held[0] }] }]);
+      expect(plan(claim, { inbox, pods: pods(claim) })).toMatchObject([
+        { verdicts: [{ message: claim.held[0] }] },
+      ]);
     },
   );
 
@@ -258,22 +270,24 @@ describe('of a message group', () => {
   const waiting = aClaim({ messages: GROUP, outcome: 'succeeded', annotations });
 
   test('a delete that was refused for its expired handle stays owed until the message comes again', () => {
-    expect(plan(waiting)).toEqual([]);
+    expect(plan(waiting, { pods: pods(waiting) })).toEqual([]);
     const again = anInboxMessage({ ...GROUP[0], receiveCount: 2, receiptHandle: 'newest' });
-    expect(plan(waiting, { inbox: [again] })).toMatchObject([
+    expect(plan(waiting, { inbox: [again], pods: pods(waiting) })).toMatchObject([
       { final: true, verdicts: [{ does: 'delete', message: { receiptHandle: 'newest', index: 0 } }] },
     ]);
   });
 
   test.each([
     ['its retention is over', waiting, { retentionSeconds: 10 }],
+    ['no BatchQueue polls any more', waiting, { queue: undefined }],
+    ['another queue is polled now', waiting, { queueArn: QUEUE.arn }],
     [
       'somebody deletes the Job',
       aClaim({ messages: GROUP, outcome: 'succeeded', annotations, deleting: true }),
       {},
     ],
   ])('but no longer when %s', (_, claim, context) => {
-    expect(plan(claim, context)).toMatchObject([{ final: true, verdicts: [] }]);
+    expect(plan(claim, { ...context, pods: pods(claim) })).toMatchObject([{ final: true, verdicts: [] }]);
   });
 });
 

@@ -96,7 +96,7 @@ describe('exit code 0', () => {
   ])('%s', (_, report, expected) => {
     const judgement = judgeSuccess(
       batch({ outcome: 'succeeded' }),
-      report && podsWith({ exitCode: 0, ...report }),
+      podsWith(report && { exitCode: 0, ...report }),
     );
     expect(letters(judgement)).toBe(expected);
     expect(judgement.result?.reason === 'ResultConflict').toBe(expected === 'tttt');

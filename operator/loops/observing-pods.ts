@@ -1,0 +1,68 @@
+import { LABEL_QUEUE } from '../api/names.ts';
+import { isConclusive, wantsPods } from '../plan/claim.ts';
+import type { Claim, PodsOfJob } from '../plan/types.ts';
+import { podsOfJobFrom } from '../plan/worker-result.ts';
+import type { KubeObject } from '../ports.ts';
+import { PODS } from '../world.ts';
+import type { World } from './interpreter.ts';
+import { podsOf } from './settling.ts';
+
+/** Up to so many Jobs have their pods listed one by one; more are read with one list of the whole queue. */
+const SINGLE_LISTS = 3;
+const CONTROLLER_UID = 'batch.kubernetes.io/controller-uid';
+
+export interface ObservedPods {
+  /** By Job name; a Job whose pods could not be listed is missing: an unread list is not zero pods. */
+  readonly pods: ReadonlyMap<string, PodsOfJob>;
+  readonly failures: readonly unknown[];
+}
+
+/**
+ * The pods of the Jobs that a decision needs them for. The cache will do when it has seen them end; otherwise they are
+ * listed, because the watch of pods may be behind the one of Jobs. One list that fails spoils only what it was for.
+ */
+export async function observePods(
+  claims: readonly Claim[],
+  { namespace, name }: { namespace: string; name: string },
+  world: World,
+): Promise<ObservedPods> {
+  const wanted = claims.filter(wantsPods);
+  if (wanted.length === 0) return { pods: new Map(), failures: [] };
+  const cached = byJob(world.caches.pods.byIndex(`${namespace}/${name}`));
+  const pods = new Map<string, PodsOfJob>();
+  const unclear: Claim[] = [];
+  for (const claim of wanted) {
+    const known = podsOfJobFrom(cached.get(claim.job.metadata.uid) ?? []);
+    if (isConclusive(claim, known)) pods.set(claim.job.metadata.name, known);
+    else unclear.push(claim);
+  }
+  const failures: unknown[] = [];
+  await Promise.all(
+    lists(unclear, namespace, name).map(async ({ of, options }) => {
+      try {
+        const listed = byJob((await world.kube.list(PODS, options)).items);
+        for (const { job } of of)
+          pods.set(job.metadata.name, podsOfJobFrom(listed.get(job.metadata.uid) ?? []));
+      } catch (error) {
+        failures.push(error);
+      }
+    }),
+  );
+  return { pods, failures };
+}
+
+interface PodList {
+  readonly of: readonly Claim[];
+  readonly options: { namespace: string; labelSelector: string };
+}
+
+function lists(claims: readonly Claim[], namespace: string, name: string): readonly PodList[] {
+  if (claims.length > SINGLE_LISTS) {
+    return [{ of: claims, options: { namespace, labelSelector: `${LABEL_QUEUE}=${name}` } }];
+  }
+  return claims.map((claim) => ({ of: [claim], options: podsOf(namespace, claim.job.metadata.uid ?? '') }));
+}
+
+function byJob(pods: readonly KubeObject[]): ReadonlyMap<string | undefined, KubeObject[]> {
+  return Map.groupBy(pods, ({ metadata }) => metadata.labels?.[CONTROLLER_UID]);
+}
