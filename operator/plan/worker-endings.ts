@@ -38,16 +38,18 @@ export function misconfiguredRow(endings: readonly Ending[]): Ending | undefined
 
 function endingOf(claim: Claim): Ending | undefined {
   if (isActive(claim)) return undefined;
-  const { job, ledger, outcome, finishedAtMs, failure } = claim;
+  const { job, outcome, finishedAtMs, failure } = claim;
   const result = claim.result ?? resultFromFailure(failure);
   // Without an exit code the worker was taken away; that says nothing about how it is set up.
   if (outcome !== 'succeeded' && result.exitCode === undefined) return undefined;
-  const { name } = job.metadata;
-  const messageId = ledger?.messages[0]?.id ?? `${name} ${attemptOf(claim)}`;
-  const ending = { job: name, messageId, endedAtMs: finishedAtMs ?? 0 };
+  const ending = { job: job.metadata.name, messageId: firstMessageOf(claim), endedAtMs: finishedAtMs ?? 0 };
   if (outcome === 'succeeded' || result.exitCode !== EX_CONFIG) {
     return { ...ending, isMisconfigured: false, message: '' };
   }
   // The words of the Job controller say no more than the code; the worker's own come with the settlement.
   return { ...ending, isMisconfigured: true, message: claim.result?.message ?? '' };
+}
+
+function firstMessageOf(claim: Claim): string {
+  return claim.ledger?.messages[0]?.id ?? `${claim.job.metadata.name} ${attemptOf(claim)}`;
 }
