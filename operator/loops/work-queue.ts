@@ -81,14 +81,13 @@ export class WorkQueue {
     this.#dispatch();
   }
 
-  /** `add` after `delayMs` milliseconds. Of several delays of one key the one that ends first is kept. */
+  /**
+   * `add` after `delayMs` milliseconds. Of several delays of one key the one that ends first is kept. Also a delay of 0
+   * goes by the clock: turns that ask for the next one at once must not keep the process from everything else.
+   */
   addAfter(key: string, delayMs: number): void {
     if (this.#state === 'stopped') return;
-    if (delayMs <= 0) {
-      this.add(key);
-      return;
-    }
-    const dueAt = this.#options.clock.now() + delayMs;
+    const dueAt = this.#options.clock.now() + Math.max(0, delayMs);
     const earlier = this.#delayed.get(key);
     if (earlier !== undefined && earlier.dueAt <= dueAt) return;
     earlier?.cancel();

@@ -103,12 +103,13 @@ function planForSpec(queue: BatchQueue, current: Revision | undefined, snapshot:
 
 /** When to look again although nothing has happened, in milliseconds from now. */
 function nextLook(
-  { claims, templateCheck, sweepAtMs, nowMs }: Snapshot,
+  { claims, inbox, templateCheck, sweepAtMs, nowMs }: Snapshot,
   others: readonly (number | undefined)[],
 ): number | undefined {
   const stopping = claims.some(isStopping) ? nowMs + STOPPING_RECHECK_MS : undefined;
   const recheck = templateCheck.kind === 'invalid' ? templateCheck.recheckAtMs : undefined;
-  const times = [stopping, recheck, sweepAtMs, ...others].filter((time) => time !== undefined);
+  const sweep = inbox.length === 0 ? sweepAtMs : undefined;
+  const times = [stopping, recheck, sweep, ...others].filter((time) => time !== undefined);
   return times.length > 0 ? Math.max(0, Math.min(...times) - nowMs) : undefined;
 }
 

@@ -124,6 +124,12 @@ describe('the next look', () => {
       { templateCheck: { kind: 'invalid', message: 'm', recheckAtMs: NOW_MS + 9_000 } },
       9_000,
     ],
+    ['comes when payload Secrets are to be swept', { sweepAtMs: NOW_MS + 5_000 }, 5_000],
+    [
+      'does not come for a sweep while messages wait, because none is made then',
+      { sweepAtMs: NOW_MS - 1, inbox: [anInboxMessage()], templateCheck: { kind: 'unknown' } },
+      undefined,
+    ],
     [
       'is never in the past',
       { templateCheck: { kind: 'invalid', message: 'm', recheckAtMs: NOW_MS - 1 } },
