@@ -64,10 +64,9 @@ export async function flowThroughEngine(
 }
 
 function engineFor({ engine, seed, firstByte }: EngineTask, blockBytes: number): Engine {
-  const factors = factorsFrom(seed);
   return engine === 'reference'
-    ? new ReferenceEngine(processedValues(factors), firstByte)
-    : new KernelEngine(factors, firstByte, MAX_CARRY_BYTES + blockBytes);
+    ? new ReferenceEngine(processedValues(factorsFrom(seed)), firstByte)
+    : new KernelEngine(seed, firstByte, MAX_CARRY_BYTES + blockBytes);
 }
 
 /** Goes on at the current position and, unlike write(), writeFile() never stops half-way. */
@@ -97,7 +96,7 @@ class BlockSource {
   #end = 0;
 
   constructor(file: FileHandle, position: number, blockBytes: number) {
-    const area = () => Buffer.allocUnsafeSlow(MAX_CARRY_BYTES + blockBytes + 1);
+    const area = () => Buffer.allocUnsafeSlow(MAX_CARRY_BYTES + blockBytes);
     this.position = position;
     this.#file = file;
     this.#blockBytes = blockBytes;

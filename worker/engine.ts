@@ -16,7 +16,6 @@ export function engineFrom(name: string | undefined): EngineName {
 
 /** Bytes of the input that follow each other, in a buffer that is used again. */
 export interface Block {
-  /** One byte at `to` may be overwritten. */
   readonly bytes: Buffer;
   readonly from: number;
   readonly to: number;

@@ -20,13 +20,15 @@ export function uniformsFrom(seed: string): () => number {
   return () => words() / 2 ** 32;
 }
 
+/** What a seed begins with: four words, from which the kernel draws the same factors (`kernel/assembly/factors.ts`). */
+export function wordsOf(seed: string): [number, number, number, number] {
+  const digest = createHash('sha256').update(seed, 'utf8').digest();
+  return [digest.readInt32LE(0), digest.readInt32LE(4), digest.readInt32LE(8), digest.readInt32LE(12)];
+}
+
 /** 32 random bits at each call. */
 function wordsFrom(seed: string): () => number {
-  const digest = createHash('sha256').update(seed, 'utf8').digest();
-  let a = digest.readInt32LE(0);
-  let b = digest.readInt32LE(4);
-  let c = digest.readInt32LE(8);
-  let counter = digest.readInt32LE(12);
+  let [a, b, c, counter] = wordsOf(seed);
   return () => {
     const sum = (((a + b) | 0) + counter) | 0;
     counter = (counter + 1) | 0;

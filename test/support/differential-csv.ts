@@ -157,11 +157,10 @@ export interface Verdict {
 
 /** Runs an engine over `bytes`, in blocks of `blockBytes`. Throws what is no verdict on a row. */
 export function verdictOn(bytes: Buffer, name: EngineName, blockBytes: number): Verdict {
-  const factors = factorsFrom('case');
   const engine =
     name === 'reference'
-      ? new ReferenceEngine(processedValues(factors), 0)
-      : new KernelEngine(factors, 0, MAX_CARRY_BYTES + blockBytes);
+      ? new ReferenceEngine(processedValues(factorsFrom('case')), 0)
+      : new KernelEngine('case', 0, MAX_CARRY_BYTES + blockBytes);
   try {
     const output = outputOf(engine, bytes, blockBytes);
     return { output: output.toString('latin1'), rowCount: engine.rowCount };
@@ -176,12 +175,11 @@ function outputOf(engine: Engine, bytes: Buffer, blockBytes: number): Buffer {
   const outputs: Buffer[] = [];
   let left = Buffer.alloc(0);
   for (let at = 0; ; at += blockBytes) {
-    const block = Buffer.concat([left, bytes.subarray(at, at + blockBytes), Buffer.alloc(1)]);
+    const block = Buffer.concat([left, bytes.subarray(at, at + blockBytes)]);
     const isLast = at >= bytes.length;
-    const to = block.length - 1;
-    const { usedTo, output } = engine.transform({ bytes: block, from: 0, to, isLast });
+    const { usedTo, output } = engine.transform({ bytes: block, from: 0, to: block.length, isLast });
     outputs.push(Buffer.from(output));
-    left = Buffer.from(block.subarray(usedTo, to));
+    left = Buffer.from(block.subarray(usedTo));
     if (isLast) return Buffer.concat(outputs);
   }
 }

@@ -7,195 +7,107 @@
  *                        Value: 12, -0.5, quoted or not
  *                        line end: LF or CRLF; any number of blank lines before the row
  *
- * What it writes for them is what the reference would: quotes only where they are needed, LF at the end.
+ * What it writes for them is what the reference would: quotes only where they are needed, LF at the end. The work is done
+ * in WebAssembly (`assembly/`); this is the memory it works in, and what it leaves to JavaScript.
  */
-import type { Factors } from '../factors.ts';
-import { MAX_NUMBER_BYTES, NumberText } from './number-text.ts';
+import { type Factors, wordsOf } from '../factors.ts';
+import kernel from './kernel.generated.json' with { type: 'json' };
 
-const LF = 10;
-const CR = 13;
-const QUOTE = 34;
-const COMMA = 44;
-const MINUS = 45;
-const POINT = 46;
-const ZERO = 48;
-const NINE = 57;
+const MODULE = new WebAssembly.Module(Buffer.from(kernel.wasm, 'base64'));
 
-/** Integers below 10^15 and powers of ten up to 10^22 are doubles, so one division gives the double nearest to the text. */
-const MAX_EXACT_DIGITS = 15;
-const POWERS_OF_TEN = Float64Array.from({ length: MAX_EXACT_DIGITS + 1 }, (_, power) => 10 ** power);
-/** So many digits stay far below the largest Value that is allowed (1.49e308). */
-const MAX_DIGITS = 300;
+/** What `assembly/kernel.ts` exports. Places in memory are addresses. */
+interface Exports {
+  seedFactors(first: number, second: number, third: number, fourth: number): void;
+  readonly drawFactor: Factors;
+  run(from: number, limit: number, output: number): number;
+  writeNumber(number: number, at: number): number;
+  readonly rowCount: WebAssembly.Global;
+  readonly inputEnd: WebAssembly.Global;
+  readonly outputEnd: WebAssembly.Global;
+}
 
+const PAGE_BYTES = 64 * 1024;
+
+/** The kernel keeps its constants in the first page. */
+const INPUT = PAGE_BYTES;
+
+/** The byte behind the last one of the input: every loop of the kernel ends there. */
+const SENTINEL = '"'.charCodeAt(0);
+
+/** Most bytes a number takes: `-1.2345678901234567e-300`. */
+const MAX_NUMBER_BYTES = 24;
 /** The shortest row is `,1` and LF; every row grows by at most a comma and a number. */
 const MIN_ROW_BYTES = 3;
 const MAX_GROWTH_BYTES = 1 + MAX_NUMBER_BYTES;
 
-/** The byte that must stand behind the last one of the input: every loop ends there. */
-export const SENTINEL = QUOTE;
-
 /** Why the kernel stopped: the input ends, possibly inside a row; or the next row is not an ordinary one. */
 export type Stop = 'end' | 'odd';
 
-/** The most bytes that ordinary rows of so many bytes can become. */
-export function maxOutputBytes(inputBytes: number): number {
-  return inputBytes + MAX_GROWTH_BYTES * Math.ceil(inputBytes / MIN_ROW_BYTES);
-}
-
-/** Reads from one buffer and writes to another; `inputEnd` and `outputEnd` say how far it came. */
+/** `take` a stretch of the input, then `run` over it, from as many places as needed. */
 export class ByteKernel {
   /** Rows recognised so far. */
   rowCount = 0;
-  /** End of the last recognised row and the blank lines after it. */
+  /** Where the last run ended in the stretch: behind the last recognised row and the blank lines after it. */
   inputEnd = 0;
-  outputEnd = 0;
-  readonly #factors: Factors;
-  readonly #numberText = new NumberText();
-  #input: Buffer = Buffer.alloc(0);
-  #limit = 0;
-  #output: Buffer = Buffer.alloc(0);
-  /** Where the row being read ends in the output so far. */
-  #written = 0;
-  #mantissa = 0;
-  #value = 0;
+  /** The next factor; every row that is recognised draws one. */
+  readonly drawFactor: Factors;
+  readonly #exports: Exports;
+  readonly #memory: Buffer;
+  #limit = INPUT;
+  /** Where in memory output is written, one area while the other is being written to the disk. */
+  readonly #areas: [number, number];
+  #outputEnd = 0;
 
-  /** Draws one factor for every row it recognises. */
-  constructor(factors: Factors) {
-    this.#factors = factors;
+  /** For stretches of at most `maxBytes`. Takes about 20 times as much of the address space, touched as it is used. */
+  constructor(seed: string, maxBytes: number) {
+    const first = INPUT + maxBytes + 1;
+    const second = first + maxOutputBytes(maxBytes);
+    const pages = Math.ceil((second + maxOutputBytes(maxBytes)) / PAGE_BYTES);
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const bytes = Buffer.from(memory.buffer);
+    const host = {
+      writeNumberByHost: (number: number, at: number) => at + bytes.write(String(number), at, 'latin1'),
+      readNumberByHost: (from: number, to: number) => Number(bytes.toString('latin1', from, to)),
+    };
+    this.#areas = [first, second];
+    this.#memory = bytes;
+    this.#exports = new WebAssembly.Instance<Exports>(MODULE, { env: { memory }, host }).exports;
+    this.#exports.seedFactors(...wordsOf(seed));
+    this.drawFactor = this.#exports.drawFactor;
   }
 
-  /**
-   * Recognises rows between `inputEnd` and `limit`, where SENTINEL must stand, and writes them at `outputEnd`, where
-   * `maxOutputBytes` must be free.
-   */
-  run(input: Buffer, limit: number, output: Buffer): Stop {
-    this.#input = input;
-    this.#limit = limit;
-    this.#output = output;
-    for (;;) {
-      const start = this.#afterBlankLines(this.inputEnd);
-      this.inputEnd = start;
-      this.#written = this.outputEnd;
-      const value = input[start] === QUOTE ? this.#quotedId(start) : this.#plainId(start);
-      const end = value < 0 ? value : this.#valueAndLineEnd(value);
-      if (end < 0) return ~end >= limit ? 'end' : 'odd';
-      output[this.#written] = COMMA;
-      const textEnd = this.#numberText.write(this.#value * this.#factors(), output, this.#written + 1);
-      output[textEnd] = LF;
-      this.outputEnd = textEnd + 1;
-      this.inputEnd = end;
-      this.rowCount += 1;
-    }
+  /** The next stretch of the input. What the last one became stays as it is until after the next. */
+  take(stretch: Uint8Array): void {
+    this.#memory.set(stretch, INPUT);
+    this.#limit = INPUT + stretch.length;
+    this.#memory[this.#limit] = SENTINEL;
+    this.#areas.reverse();
+    [this.#outputEnd] = this.#areas;
   }
 
-  // The methods below take the index of a field and return the index behind it, or ~index of what no ordinary row has.
-
-  #afterBlankLines(start: number): number {
-    const input = this.#input;
-    for (let at = start; ; ) {
-      if (input[at] === LF) at += 1;
-      else if (input[at] === CR && input[at + 1] === LF) at += 2;
-      else return at;
-    }
+  /** Recognises rows from `start` on. */
+  run(start: number): Stop {
+    const isOdd = this.#exports.run(INPUT + start, this.#limit, this.#outputEnd) !== 0;
+    this.rowCount += this.#exports.rowCount.value;
+    this.inputEnd = this.#exports.inputEnd.value - INPUT;
+    return isOdd ? 'odd' : 'end';
   }
 
-  #plainId(start: number): number {
-    const input = this.#input;
-    const output = this.#output;
-    let written = this.#written;
-    for (let at = start; ; at += 1) {
-      const byte = input[at]!;
-      if (byte === QUOTE || byte === LF || byte === CR) return ~at;
-      output[written] = byte;
-      written += 1;
-      if (byte === COMMA) {
-        this.#written = written;
-        return at + 1;
-      }
-    }
+  /** What was written since the last time. */
+  takeText(): Buffer {
+    const start = this.#outputEnd;
+    this.#outputEnd = this.#exports.outputEnd.value;
+    return this.#memory.subarray(start, this.#outputEnd);
   }
 
-  /** Looked through before it is copied, because only the end tells whether the quotes stay. */
-  #quotedId(start: number): number {
-    const input = this.#input;
-    if (start >= this.#limit) return ~start;
-    let needsQuotes = false;
-    let at = start + 1;
-    for (; ; at += 1) {
-      const byte = input[at];
-      if (byte === QUOTE) {
-        if (at + 1 >= this.#limit) return ~this.#limit;
-        if (input[at + 1] !== QUOTE) break;
-        at += 1;
-        needsQuotes = true;
-      } else if (byte === COMMA || byte === LF || byte === CR) needsQuotes = true;
-    }
-    if (input[at + 1] !== COMMA) return ~(at + 1);
-    this.#copy(needsQuotes ? start : start + 1, needsQuotes ? at + 1 : at);
-    this.#output[this.#written] = COMMA;
-    this.#written += 1;
-    return at + 2;
+  /** `String(number)` for a finite number, as it stands in output. For tests. */
+  textOf(number: number): string {
+    const [at] = this.#areas;
+    return this.#memory.toString('latin1', at, this.#exports.writeNumber(number, at));
   }
+}
 
-  #copy(start: number, end: number): void {
-    const input = this.#input;
-    const output = this.#output;
-    let written = this.#written;
-    for (let at = start; at < end; at += 1) {
-      output[written] = input[at]!;
-      written += 1;
-    }
-    this.#written = written;
-  }
-
-  #valueAndLineEnd(start: number): number {
-    const input = this.#input;
-    const isQuoted = input[start] === QUOTE;
-    if (isQuoted && start >= this.#limit) return ~start;
-    const end = this.#decimal(isQuoted ? start + 1 : start);
-    if (end < 0) return end;
-    let at = end;
-    if (isQuoted) {
-      if (input[at] !== QUOTE || at >= this.#limit) return ~at;
-      at += 1;
-    }
-    if (input[at] === CR) at += 1;
-    return input[at] === LF ? at + 1 : ~at;
-  }
-
-  #decimal(start: number): number {
-    const input = this.#input;
-    const isNegative = input[start] === MINUS;
-    const whole = isNegative ? start + 1 : start;
-    this.#mantissa = 0;
-    const wholeEnd = this.#digits(whole);
-    if (wholeEnd === whole) return ~whole;
-    let end = wholeEnd;
-    if (input[wholeEnd] === POINT) {
-      end = this.#digits(wholeEnd + 1);
-      if (end === wholeEnd + 1) return ~end;
-    }
-    if (end - whole > MAX_DIGITS) return ~end;
-    const size =
-      end - whole <= MAX_EXACT_DIGITS
-        ? this.#mantissa / POWERS_OF_TEN[end === wholeEnd ? 0 : end - wholeEnd - 1]!
-        : Number(input.toString('latin1', whole, end));
-    this.#value = isNegative ? -size : size;
-    this.#copy(start, end);
-    return end;
-  }
-
-  /** Reads on where the mantissa stands; beyond 15 digits it is no longer exact. */
-  #digits(start: number): number {
-    const input = this.#input;
-    let mantissa = this.#mantissa;
-    let at = start;
-    for (; ; at += 1) {
-      const byte = input[at]!;
-      if (byte < ZERO || byte > NINE) break;
-      mantissa = mantissa * 10 + (byte - ZERO);
-    }
-    this.#mantissa = mantissa;
-    return at;
-  }
+/** The most bytes that ordinary rows of so many bytes can become. */
+function maxOutputBytes(inputBytes: number): number {
+  return inputBytes + MAX_GROWTH_BYTES * Math.ceil(inputBytes / MIN_ROW_BYTES);
 }

@@ -12,9 +12,8 @@
 import type { Block, Engine, Transformed } from '../engine.ts';
 import { MAX_CARRY_BYTES } from '../engine.ts';
 import { assertHeaderMet, ReferenceRows } from '../engine-reference.ts';
-import type { Factors } from '../factors.ts';
 import { processedValues, type RowTransform } from '../processed-value.ts';
-import { ByteKernel, maxOutputBytes, SENTINEL } from './byte-kernel.ts';
+import { ByteKernel } from './byte-kernel.ts';
 
 const MIN_SLICE_BYTES = 256;
 const MAX_SLICE_BYTES = 64 * 1024;
@@ -22,8 +21,6 @@ const MAX_SLICE_BYTES = 64 * 1024;
 export class KernelEngine implements Engine {
   readonly #kernel: ByteKernel;
   readonly #transformRow: RowTransform;
-  /** One is being written to the disk while the other is filled. */
-  readonly #outputs: [Buffer, Buffer];
   /** Reads the header, and later odd rows. */
   #reference: ReferenceRows | undefined;
   /** Rows of references that are done. */
@@ -34,11 +31,9 @@ export class KernelEngine implements Engine {
   #position: number;
 
   /** For blocks of at most `maxBlockBytes`, the first of which begins at byte `firstByte` of the file. */
-  constructor(factors: Factors, firstByte: number, maxBlockBytes: number) {
-    this.#kernel = new ByteKernel(factors);
-    this.#transformRow = processedValues(factors);
-    const outputBytes = maxOutputBytes(maxBlockBytes);
-    this.#outputs = [Buffer.allocUnsafeSlow(outputBytes), Buffer.allocUnsafeSlow(outputBytes)];
+  constructor(seed: string, firstByte: number, maxBlockBytes: number) {
+    this.#kernel = new ByteKernel(seed, maxBlockBytes);
+    this.#transformRow = processedValues(this.#kernel.drawFactor);
     this.#reference = new ReferenceRows(this.#transformRow, firstByte);
     this.#referenceEnd = firstByte;
     this.#position = firstByte;
@@ -49,19 +44,15 @@ export class KernelEngine implements Engine {
   }
 
   transform(block: Block): Transformed {
-    block.bytes[block.to] = SENTINEL;
-    this.#outputs.reverse();
-    const [output] = this.#outputs;
+    this.#kernel.take(block.bytes.subarray(block.from, block.to));
     const texts: Buffer[] = [];
-    this.#kernel.outputEnd = 0;
     let at = block.from;
     for (;;) {
       if (this.#reference !== undefined) at = this.#refer(this.#reference, { block, at, texts });
       if (this.#reference !== undefined) break;
-      const before = this.#kernel.outputEnd;
-      const goOn = this.#recognise(block, at, output);
-      texts.push(output.subarray(before, this.#kernel.outputEnd));
-      at = this.#kernel.inputEnd;
+      const goOn = this.#recognise(block, at);
+      texts.push(this.#kernel.takeText());
+      at = block.from + this.#kernel.inputEnd;
       if (!goOn) break;
     }
     this.#position += at - block.from;
@@ -70,13 +61,12 @@ export class KernelEngine implements Engine {
   }
 
   /** Runs the kernel; true when what is left is for the reference, which is then set up. */
-  #recognise(block: Block, at: number, output: Buffer): boolean {
-    this.#kernel.inputEnd = at;
-    const stop = this.#kernel.run(block.bytes, block.to, output);
+  #recognise(block: Block, at: number): boolean {
+    const stop = this.#kernel.run(at - block.from);
     const end = this.#kernel.inputEnd;
-    const left = block.to - end;
+    const left = block.to - block.from - end;
     if (stop === 'end' && (left === 0 || (!block.isLast && left <= MAX_CARRY_BYTES))) return false;
-    const offset = this.#position + end - block.from;
+    const offset = this.#position + end;
     const isClose = offset - this.#referenceEnd < this.#sliceBytes;
     this.#sliceBytes = isClose ? Math.min(2 * this.#sliceBytes, MAX_SLICE_BYTES) : MIN_SLICE_BYTES;
     this.#reference = new ReferenceRows(this.#transformRow, offset);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { NumberText } from '../../../worker/kernel/number-text.ts';
+import { ByteKernel } from '../../../worker/kernel/byte-kernel.ts';
 import { csvCase, verdictOn } from '../../support/differential-csv.ts';
 
 const CASES = 5000;
@@ -47,9 +47,8 @@ describe('The kernel and the reference', () => {
 });
 
 describe('The text of a number', () => {
-  const text = new NumberText();
-  const output = Buffer.alloc(64);
-  const written = (number: number) => output.toString('latin1', 2, text.write(number, output, 2));
+  const kernel = new ByteKernel('s', 64);
+  const written = (number: number) => kernel.textOf(number);
 
   test('is that of String(), for any double', () => {
     fc.assert(
