@@ -7,7 +7,7 @@ import { EXIT, type ExitCode, exitCodeFor, verdictOf } from './contract/exit-cod
 import { runCsvTask } from './csv-task.ts';
 import { type EngineName, engineFrom } from './engine.ts';
 import { watchProgress } from './progress.ts';
-import { plainReport, type Terminal, terminalReport, type WriteLine } from './report.ts';
+import { type Output, plainReport, terminalReport } from './report.ts';
 import { locatePlain } from './storage.ts';
 import { noTotals } from './totals.ts';
 
@@ -27,14 +27,6 @@ exit codes: 0 done, 64 wrong usage, 65 the input can never be processed,
 
 /** A bar that moves. */
 const BAR_PERIOD_MS = 200;
-
-/** Where the command tells what it does. */
-interface Output {
-  readonly say: WriteLine;
-  readonly complain: WriteLine;
-  /** Present when a person looks on. */
-  readonly terminal: Terminal | undefined;
-}
 
 interface Arguments {
   readonly input: string;

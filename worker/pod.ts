@@ -1,18 +1,35 @@
 /** The CSV program as the contract runs it: one record is one CSV file. */
 import type { Task } from './body.ts';
-import type { WorkerConfig } from './config.ts';
+import { configFromEnvironment, logFieldsOf, type WorkerConfig } from './config.ts';
+import type { Environment } from './contract/environment.ts';
 import { messageOf } from './contract/errors.ts';
+import type { ExitCode } from './contract/exit-codes.ts';
 import type { MessageRecord } from './contract/messages.ts';
-import type { WorkerProgram } from './contract/run.ts';
+import { runMessages, type WorkerProgram } from './contract/run.ts';
 import { runRecord, type Setting, taskOf } from './csv-record.ts';
+import { jsonReport } from './json-report.ts';
 import { loadTransform } from './own-transform.ts';
 import { watchProgress } from './progress.ts';
-import type { Report } from './report.ts';
+import { type Output, plainReport, type Report } from './report.ts';
 import { openRoot } from './storage.ts';
 import { addTotals, noTotals, type Totals } from './totals.ts';
 
+/** Runs the messages of a Job and returns the exit code; never throws. Somebody who looks on gets plain lines. */
+export async function runInPod(
+  env: Environment,
+  onlooker: Output | undefined,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const report = onlooker ? plainReport(onlooker.say, onlooker.complain) : jsonReport(logFieldsOf(env));
+  return runMessages(
+    env,
+    csvProgram(() => configFromEnvironment(env), report),
+    signal,
+  );
+}
+
 /** The program; `configure` is called when the run begins, so that what it throws is reported like any failure. */
-export function csvProgram(configure: () => WorkerConfig, report: Report): WorkerProgram {
+function csvProgram(configure: () => WorkerConfig, report: Report): WorkerProgram {
   const sum = noTotals();
   return {
     async start() {

@@ -1,5 +1,4 @@
-/** What the worker says while it works: JSON lines in a pod, plain lines for a person. Never a message body. */
-import { pino } from 'pino';
+/** What the worker says while it works: plain lines for a person; `json-report.ts` has those of a pod. Never a message body. */
 import type { Progress } from './progress.ts';
 import { clearedLine, progressLine } from './progress-bar.ts';
 import type { Totals } from './totals.ts';
@@ -26,22 +25,14 @@ export interface Report {
 }
 
 /** Writes a line; the line end is not part of it. */
-export type WriteLine = (line: string) => void;
+type WriteLine = (line: string) => void;
 
-/** Structured lines on stdout, each with `fields`. Written synchronously: nothing is lost when the process ends. */
-export function jsonReport(fields: object): Report {
-  const log = pino({
-    base: fields,
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-  });
-  return {
-    progress: (task, progress) => log.info({ ...task, ...progress }, 'processing'),
-    done: (task, totals, seconds) => log.info({ ...task, ...totals, seconds }, 'published'),
-    foundDone: (task, totals) => log.info({ ...task, ...totals }, 'already published'),
-    failed: (more, reason) => log.error({ ...more, reason }, 'failed'),
-    note: (more, text) => log.warn(more, text),
-  };
+/** Where a person is told. */
+export interface Output {
+  readonly say: WriteLine;
+  readonly complain: WriteLine;
+  /** Present when it is a terminal. */
+  readonly terminal: Terminal | undefined;
 }
 
 /** One line per event for a terminal; what went wrong goes to `complain`. */
@@ -62,7 +53,7 @@ export function plainReport(say: WriteLine, complain: WriteLine): Report {
 }
 
 /** Where a person looks: a terminal that understands control sequences. */
-export interface Terminal {
+interface Terminal {
   write(text: string): unknown;
   /** Width in cells. */
   readonly columns: number;
