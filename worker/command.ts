@@ -4,11 +4,12 @@ import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf, WorkerError } from './contract/errors.ts';
 import { EXIT, type ExitCode, exitCodeFor, verdictOf } from './contract/exit-codes.ts';
-import { runCsvTask } from './csv-task.ts';
+import { type CsvTask, runCsvTask } from './csv-task.ts';
 import { type EngineName, engineFrom } from './engine.ts';
+import { sweepLeftovers, temporaryTag } from './leftovers.ts';
 import { watchProgress } from './progress.ts';
 import { type Output, plainReport, terminalReport } from './report.ts';
-import { locatePlain } from './storage.ts';
+import { locatePlain, pathOf } from './storage.ts';
 import { noTotals } from './totals.ts';
 
 const USAGE = `usage: batchqueue-worker <input.csv> <output.csv> [--seed <text>] [--engine kernel|reference]
@@ -61,8 +62,7 @@ export async function runCommand(
       output.terminal && BAR_PERIOD_MS,
     );
     try {
-      const [from, to] = [await locatePlain(named.input, 'input'), await locatePlain(named.output, 'output')];
-      await runCsvTask({ input: from, output: to, seed: named.seed, engine: named.engine }, totals, signal);
+      await runCsvTask(await taskOf(named), totals, signal);
     } finally {
       stop();
     }
@@ -73,6 +73,15 @@ export async function runCommand(
     if (verdictOf(error) === 'usage') output.complain(USAGE);
     return exitCodeFor([verdictOf(error)]);
   }
+}
+
+/** Removes what an earlier command that was killed left beside the output. */
+async function taskOf({ input, output, seed, engine }: Arguments): Promise<CsvTask> {
+  const [from, to] = [await locatePlain(input, 'input'), await locatePlain(output, 'output')];
+  // The output stands for the message, which a command does not have.
+  const writer = { messageId: pathOf(to), attempt: 1 };
+  await sweepLeftovers([to], writer);
+  return { input: from, output: { ...to, temporaryTag: temporaryTag(writer) }, seed, engine };
 }
 
 function argumentsFrom(args: readonly string[]): Arguments {

@@ -14,6 +14,7 @@ import { asWorkerError } from './errno.ts';
 import { lineNumberAt } from './line-number.ts';
 import { publishAll } from './publication.ts';
 import { flowByRows, type RowOptions } from './row-task.ts';
+import { startOfCsv } from './signature.ts';
 import { type Location, openInput, pathOf } from './storage.ts';
 import { quotedBytes } from './text.ts';
 import type { Totals } from './totals.ts';
@@ -34,8 +35,6 @@ export interface CsvTask {
 
 /** More brings nothing (rows are what costs) and makes each batch of rows more garbage at once. */
 const BLOCK_BYTES = 64 * 1024;
-
-const UTF8_BOM = Buffer.from([0xef, 0xbb, 0xbf]);
 
 /**
  * Reads the input, writes and publishes the output; counts into `totals` while it runs. Throws a WorkerError: `reject`
@@ -100,7 +99,7 @@ async function transform(task: CsvTask, files: Files, signal: AbortSignal): Prom
 
 async function flow(task: CsvTask, files: Files, signal: AbortSignal): Promise<void> {
   const { input, output, totals } = files;
-  const start = await bytesOfBom(input);
+  const start = await startOfCsv(input, task.input.shown);
   if (task.rows !== undefined) {
     return flowByRows(
       stoppable(blocksOf(input, start, totals), signal),
@@ -128,11 +127,6 @@ async function* stoppable(blocks: AsyncIterable<Buffer>, signal: AbortSignal): A
     signal.throwIfAborted();
     yield block;
   }
-}
-
-async function bytesOfBom(file: FileHandle): Promise<number> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(UTF8_BOM.length), 0, UTF8_BOM.length, 0);
-  return bytesRead === UTF8_BOM.length && buffer.equals(UTF8_BOM) ? UTF8_BOM.length : 0;
 }
 
 async function located(error: BadRowAt, file: FileHandle, shown: string): Promise<WorkerError> {

@@ -49,11 +49,11 @@ export async function flowThroughEngine(
       const block = await source.next();
       signal.throwIfAborted();
       isLast = block.isLast;
+      files.totals.bytesIn = source.position;
       const { usedTo, output } = engine.transform(block);
       source.carry(usedTo);
       await writing;
       const { rowCount } = engine;
-      files.totals.bytesIn = source.position;
       writing = inFlight(written(output, rowCount, files));
     }
     await writing;

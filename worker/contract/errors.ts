@@ -14,11 +14,14 @@ export type Verdict = 'reject' | 'retry' | 'misconfigured' | 'usage';
 /** A failure with its verdict. `message` is for people: one line, names what is wrong, what was got and what is allowed. */
 export class WorkerError extends Error {
   readonly verdict: Verdict;
+  /** For `retry`: how long to wait, when the cause says so. Otherwise the operator's backoff decides. */
+  readonly retryAfterSeconds: number | undefined;
 
-  constructor(verdict: Verdict, message: string, cause?: unknown) {
+  constructor(verdict: Verdict, message: string, cause?: unknown, retryAfterSeconds?: number) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'WorkerError';
     this.verdict = verdict;
+    this.retryAfterSeconds = retryAfterSeconds;
   }
 }
 

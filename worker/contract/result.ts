@@ -13,6 +13,8 @@ export interface Result {
   readonly succeeded: readonly number[];
   /** Records that can never succeed. Those in neither list are to be run again. */
   readonly rejected: readonly number[];
+  /** When those are to be run again; undefined leaves it to the operator. */
+  readonly retryAfterSeconds: number | undefined;
   /** What went wrong, for people; undefined when nothing did. */
   readonly reason: string | undefined;
   /** Small: it is never shortened. */
@@ -48,6 +50,7 @@ function jsonText(result: Result, reason: string | undefined): string {
   return JSON.stringify({
     succeededIndexes: indexListText(result.succeeded),
     rejectedIndexes: indexListText(result.rejected),
+    retryAfterSeconds: result.retryAfterSeconds,
     reason,
     summary: result.summary,
   });

@@ -3,7 +3,7 @@
  * imports nothing but Node, so that it can be copied for a worker of one's own (docs/workers.md, docs/examples/typescript).
  */
 import { completionIndexOf, type Environment, messagesFileOf, resultFileOf } from './environment.ts';
-import { messageOf, type Verdict } from './errors.ts';
+import { messageOf, type Verdict, WorkerError } from './errors.ts';
 import { type ExitCode, exitCodeFor, verdictOf } from './exit-codes.ts';
 import { type MessageRecord, readMessages, type Selection } from './messages.ts';
 import { type Summary, writeResult } from './result.ts';
@@ -30,6 +30,8 @@ export interface WorkerProgram {
 export interface Failure {
   readonly verdict: Verdict;
   readonly reason: string;
+  /** When another attempt may succeed, if the failure says so. */
+  readonly retryAfterSeconds?: number | undefined;
   readonly record?: { readonly index: number; readonly messageId: string };
 }
 
@@ -51,8 +53,7 @@ export async function runMessages(
 ): Promise<ExitCode> {
   const startedAt = performance.now();
   const outcome: Outcome = { succeeded: [], failures: [], recordCount: 0 };
-  const failRun = (error: unknown) =>
-    fail({ verdict: verdictOf(error), reason: messageOf(error) }, outcome, program);
+  const failRun = (error: unknown) => fail(failureOf(error), outcome, program);
   // Both are tried, so that all that is wrong with a set-up is told at once.
   const [records, work] = await Promise.allSettled([selectedRecords(env), program.start()]);
   if (records.status === 'rejected') failRun(records.reason);
@@ -66,6 +67,7 @@ export async function runMessages(
     rejected: outcome.failures.flatMap(({ verdict, record }) =>
       verdict === 'reject' && record !== undefined ? [record.index] : [],
     ),
+    retryAfterSeconds: latestRetry(outcome),
     reason: reasonOf(outcome),
     summary: { ...program.summary?.(), seconds: secondsSince(startedAt) },
   });
@@ -84,7 +86,10 @@ interface Run {
   readonly signal: AbortSignal;
 }
 
-/** One failed record does not stop the others, except when the set-up is wrong for all of them or we were told to stop. */
+/**
+ * One failed record does not stop the others, except when the set-up is wrong for all of them, when we were told to
+ * stop, or when they come from a FIFO queue: what follows a failed record must not overtake it.
+ */
 async function runRecords(records: Selection, { work, outcome, program, signal }: Run): Promise<void> {
   for (const [index, record] of records) {
     signal.throwIfAborted();
@@ -92,12 +97,29 @@ async function runRecords(records: Selection, { work, outcome, program, signal }
       await work(record, signal);
       outcome.succeeded.push(index);
     } catch (error) {
-      const verdict = verdictOf(error);
-      if (signal.aborted || verdict === 'misconfigured') throw signal.aborted ? signal.reason : error;
+      const failure = failureOf(error);
+      if (signal.aborted || failure.verdict === 'misconfigured') throw signal.aborted ? signal.reason : error;
       const { messageId } = record;
-      fail({ verdict, reason: messageOf(error), record: { index, messageId } }, outcome, program);
+      fail({ ...failure, record: { index, messageId } }, outcome, program);
+      if (isOfFifoQueue(record)) return;
     }
   }
+}
+
+/** SQS numbers the messages of FIFO queues, and no others. */
+function isOfFifoQueue({ attributes }: MessageRecord): boolean {
+  return attributes['SequenceNumber'] !== undefined;
+}
+
+function failureOf(error: unknown): Failure {
+  const retryAfterSeconds = error instanceof WorkerError ? error.retryAfterSeconds : undefined;
+  return { verdict: verdictOf(error), reason: messageOf(error), retryAfterSeconds };
+}
+
+/** There is one time for all, so the longest: no record is tried before it may succeed. */
+function latestRetry({ failures }: Outcome): number | undefined {
+  const wishes = failures.flatMap(({ retryAfterSeconds }) => retryAfterSeconds ?? []);
+  return wishes.length === 0 ? undefined : Math.max(...wishes);
 }
 
 function fail(failure: Failure, outcome: Outcome, program: WorkerProgram): void {

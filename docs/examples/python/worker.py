@@ -127,6 +127,8 @@ def main():
                 failures[index] = error
             except Exception as error:  # not understood: worth another attempt
                 failures[index] = Failed(RETRY, f"{type(error).__name__}: {error}")
+            if index in failures and "SequenceNumber" in record.get("attributes", {}):
+                break  # from a FIFO queue: what follows must not overtake it
     except Stopped as error:
         failures[-1] = Failed(RETRY, str(error))
     report(succeeded, failures)

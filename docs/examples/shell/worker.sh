@@ -88,6 +88,8 @@ while [ "$index" -le "$last" ]; do
     0) succeeded="$succeeded,$index" ;;
     "$REJECT") rejected="$rejected,$index" ;;
   esac
+  # From a FIFO queue: what follows a failed message must not overtake it.
+  [ "$code" = "$DONE" ] || ! jq -e --argjson i "$index" '.[$i].attributes.SequenceNumber' "$messages" >/dev/null || break
   index=$((index + 1))
 done
 finish

@@ -1,7 +1,7 @@
 import { copyFile, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { ended, namesIn, startWorker, workspace } from './workspace.ts';
+import { ended, eventually, namesIn, startWorker, workspace } from './workspace.ts';
 
 const INPUT =
   'ID,Value\n1,100.5\n2,200.3\n3,150.2\n4,400.6\n5,300.1\n6,250.4\n7,350.7\n8,450.9\n9,500.0\n10,600.8\n';
@@ -81,5 +81,32 @@ describe('The plain command', () => {
     }
     expect(await namesIn(cwd)).toEqual(['bad.csv', 'input.csv', 'same.csv']);
     expect(await output('input.csv')).toBe(INPUT);
+  });
+
+  /** The command, on a file that takes it long enough, as soon as it has begun to write. */
+  async function writing() {
+    await writeFile(join(cwd, 'large.csv'), `ID,Value\n${'1,100.5\n'.repeat(400_000)}`);
+    const worker = startWorker(['large.csv', 'output.csv'], {}, { cwd });
+    await eventually(async () => (await namesIn(cwd)).find((name) => name.endsWith('.tmp')));
+    return worker;
+  }
+
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('is stopped by %s without a trace', async (signal) => {
+    const worker = await writing();
+    worker.kill(signal);
+    expect(await ended(worker)).toMatchObject({ code: 75, stderr: expect.stringContaining(signal) });
+    expect(await namesIn(cwd)).toEqual(['input.csv', 'large.csv']);
+  });
+
+  test('removes what a killed one left, once it is called for the same output again', async () => {
+    const worker = await writing();
+    worker.kill('SIGKILL');
+    await ended(worker);
+    const left = (await namesIn(cwd)).filter((name) => name.endsWith('.tmp'));
+    expect(left).toHaveLength(1);
+    expect((await run('input.csv', 'other.csv')).code).toBe(0);
+    expect(await namesIn(cwd)).toEqual([...left, 'input.csv', 'large.csv', 'other.csv']);
+    expect((await run('input.csv', 'output.csv')).code).toBe(0);
+    expect(await namesIn(cwd)).toEqual(['input.csv', 'large.csv', 'other.csv', 'output.csv']);
   });
 });

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { runCsvTask } from '../../../worker/csv-task.ts';
 import { noTotals } from '../../../worker/totals.ts';
@@ -84,7 +85,30 @@ describe('A CSV file that is wrong is refused, nothing is published, and the mes
     ['a header with spaces', '\r\nID, Value\n', 'line 2: got the header "ID, Value"'],
     ['a header with more columns', 'ID,Value,Extra\n1,2\n', 'line 1: got the header "ID,Value,Extra"'],
     ['no header', '1,2\n', 'line 1: got the header "1,2"'],
-    ['UTF-16', Buffer.from('\ufeffID,Value\n1,2\n', 'utf16le'), 'line 1: got the header "'],
+    [
+      'UTF-16',
+      Buffer.from('\ufeffID,Value\n1,2\n', 'utf16le'),
+      'input a.csv: got UTF-16 text, allowed: CSV in UTF-8 or another encoding that extends ASCII',
+    ],
+    ['UTF-16 the other way round', Buffer.from('\ufeffID\n', 'utf16le').swap16(), 'got UTF-16 text'],
+    [
+      'UTF-16 without a mark',
+      Buffer.from('ID,Value\n', 'utf16le'),
+      String.raw`line 1: got the header "I\u{0}D\u{0}`,
+    ],
+    ['a gzip file', gzipSync('ID,Value\n1,2\n'), 'got a gzip file'],
+    [
+      'a second byte order mark',
+      '\ufeff\ufeffID,Value\n1,2\n',
+      String.raw`got the header "\u{feff}ID,Value"`,
+    ],
+    [
+      'a byte order mark inside',
+      'ID,Value\n1,\ufeff2\n',
+      String.raw`line 2, column 2 (Value): got "\u{feff}2"`,
+    ],
+    ['zeros where a row was lost', 'ID,Value\n1,2\n\0\0\0\0\0\n3,4\n', 'line 3: got 1 field, allowed: 2'],
+    ['a row that was cut off in its number', 'ID,Value\n1,2\n3,4e', 'line 3, column 2 (Value): got "4e"'],
     [
       'a bad value',
       'ID,Value\n1,2\n3,abc\n',

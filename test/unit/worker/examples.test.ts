@@ -106,6 +106,26 @@ for (const { language, command, needs } of EXAMPLE_WORKERS) {
       const { code, pod } = await run([{ ...record, bodyFile: 'body' }]);
       expect(code).toBe(0);
       expect(await readFile(join(pod.storage, 'out/deep/a.count'), 'utf8')).toBe('3\n');
+      const absolute = JSON.stringify([{ ...record, bodyFile: join(pod.directory, 'body') }]);
+      await writeFile(join(pod.directory, 'absolute.json'), absolute);
+      const again = await run([], { BATCHQUEUE_MESSAGES_FILE: join(pod.directory, 'absolute.json') });
+      expect(again.code).toBe(0);
+      expect(await readFile(join(again.pod.storage, 'out/deep/a.count'), 'utf8')).toBe('3\n');
+    });
+
+    test('stops at the first failed message of a FIFO queue', async () => {
+      const fifo = (body: object, number: string) => ({
+        ...aRecord(body),
+        attributes: { SequenceNumber: number },
+      });
+      const { code, pod, result } = await run([
+        fifo({ ...GOOD, output: '0' }, '1'),
+        fifo({ input: 'in/none.txt', output: '1' }, '2'),
+        fifo({ ...GOOD, output: '2' }, '3'),
+      ]);
+      expect(code).toBe(65);
+      expect(result).toMatchObject({ succeededIndexes: '0', rejectedIndexes: '1' });
+      expect(await namesIn(pod.storage)).toEqual(['0', 'in']);
     });
 
     test('is told to stop by SIGTERM: exits with 75, names what it finished, leaves no temporary file', async () => {

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { aRecord, ended, eventually, namesIn, podWith, startWorker } from './workspace.ts';
@@ -79,6 +79,34 @@ test('Two workers with the same message at the same time leave one valid output 
   expect(await namesIn(pod.storage)).toEqual(['.batchqueue', 'in', 'large.csv']);
   expect((await ended(startWorker([], pod.env))).code).toBe(0);
   expect(together === (await readFile(join(pod.storage, 'large.csv'), 'utf8'))).toBe(true);
+});
+
+test('Killed at any moment, it leaves the old outputs or the whole new ones', async () => {
+  const pod = await podWith([aRecord({ input: 'in/a.csv', output: 'a.csv', onInvalidRow: 'reject' })]);
+  await writeFile(join(pod.storage, 'in/a.csv'), `ID,Value\n${'1,100.5\n'.repeat(20_000)}2,x\n`);
+  expect((await ended(startWorker([], pod.env))).code).toBe(0);
+  const outputs = ['a.csv', 'a.csv.rejected.csv'].map((name) => join(pod.storage, name));
+  const whole = await Promise.all(outputs.map((path) => readFile(path, 'utf8')));
+  const took = performance.now();
+  await rm(join(pod.storage, '.batchqueue'), { recursive: true });
+  expect((await ended(startWorker([], pod.env))).code).toBe(0);
+  const duration = performance.now() - took;
+  for (let step = 0; step < 12; step += 1) {
+    await rm(join(pod.storage, '.batchqueue'), { recursive: true, force: true });
+    for (const path of outputs) await writeFile(path, 'old');
+    const worker = startWorker([], pod.env);
+    // No condition to wait for: the moments are meant to be any, from the start to just after the end.
+    const timer = setTimeout(() => worker.kill('SIGKILL'), (duration * step) / 10);
+    await ended(worker);
+    clearTimeout(timer);
+    for (const [index, path] of outputs.entries()) {
+      expect(['old', whole[index]]).toContain(await readFile(path, 'utf8'));
+    }
+  }
+  // Whatever stage it was killed in, the next run ends with the same bytes and leaves nothing else.
+  expect((await ended(startWorker([], pod.env))).code).toBe(0);
+  expect(await Promise.all(outputs.map((path) => readFile(path, 'utf8')))).toEqual(whole);
+  expect(await namesIn(pod.storage)).toEqual(['.batchqueue', 'a.csv', 'a.csv.rejected.csv', 'in']);
 });
 
 test('A file of very short rows, which make the most garbage, passes within the heap limit of the image', async () => {

@@ -74,7 +74,7 @@ describe('A worker in a pod', () => {
       succeededIndexes: '',
       rejectedIndexes: '0',
       reason,
-      summary: { rowsIn: 1, rowsOut: 0, bytesOut: 0 },
+      summary: { rowsIn: 1, rowsOut: 0, bytesIn: 23, bytesOut: 0 },
     });
     expect(JSON.parse(stdout)).toMatchObject({ msg: 'failed', verdict: 'reject', reason });
     expect(await namesIn(join(pod.storage, 'out'))).toEqual([]);

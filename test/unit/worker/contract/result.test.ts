@@ -16,7 +16,7 @@ const reading = z.object({ reason: z.string(), succeededIndexes: z.string(), rej
 
 function aResult(more: Partial<Result> = {}): Result {
   const summary = { rowsIn: 3, rowsOut: 2, seconds: 1.235 };
-  return { succeeded: [0], rejected: [], reason: undefined, summary, ...more };
+  return { succeeded: [0], rejected: [], retryAfterSeconds: undefined, reason: undefined, summary, ...more };
 }
 
 describe('The result', () => {
@@ -29,6 +29,9 @@ describe('The result', () => {
     expect(JSON.parse(resultText(aResult({ rejected: [1, 2, 4], reason: 'why' })))).toMatchObject({
       rejectedIndexes: '1-2,4',
       reason: 'why',
+    });
+    expect(JSON.parse(resultText(aResult({ retryAfterSeconds: 60 })))).toMatchObject({
+      retryAfterSeconds: 60,
     });
   });
 

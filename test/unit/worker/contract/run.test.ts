@@ -85,6 +85,51 @@ describe('A run of the contract', () => {
     ]);
   });
 
+  test('of a batch tells the longest time that a failure wants to wait', async () => {
+    const { code, result } = await run(THREE, {
+      work: async ({ messageId }) => {
+        if (messageId === 'm-0') throw new WorkerError('retry', 'busy', undefined, 30);
+        if (messageId === 'm-1') throw new WorkerError('retry', 'closed', undefined, 120);
+      },
+    });
+    expect(code).toBe(75);
+    expect(result).toMatchObject({ succeededIndexes: '2', rejectedIndexes: '', retryAfterSeconds: 120 });
+  });
+
+  test.each([
+    ['retry', 75, ''],
+    ['reject', 65, '1'],
+  ] as const)(
+    'of a FIFO queue ends at the first record that fails (%s), so that none overtakes it',
+    async (verdict, expected, rejectedIndexes) => {
+      const numbered = THREE.map((one, index) => ({ ...one, attributes: { SequenceNumber: `${index}` } }));
+      const { code, seen, result } = await run(numbered, {
+        work: async ({ messageId }) => {
+          if (messageId === 'm-1') throw new WorkerError(verdict, 'no');
+        },
+      });
+      expect({ code, seen: seen.length }).toEqual({ code: expected, seen: 2 });
+      expect(result).toMatchObject({ succeededIndexes: '0', rejectedIndexes });
+    },
+  );
+
+  test('takes a batch of a hundred, and names what succeeded in any pattern', async () => {
+    const hundred = Array.from({ length: 100 }, (_, index) => record(`m-${index}`));
+    const { code, result } = await run(hundred, {
+      work: async ({ messageId }) => {
+        const index = Number(messageId.slice(2));
+        if (index % 2 === 1)
+          throw new WorkerError('reject', 'a reason that is longer than forty bytes, each');
+      },
+    });
+    expect(code).toBe(65);
+    expect(result).toMatchObject({
+      succeededIndexes: Array.from({ length: 50 }, (_, index) => 2 * index).join(','),
+      rejectedIndexes: Array.from({ length: 50 }, (_, index) => 2 * index + 1).join(','),
+      reason: expect.stringContaining('message 1: '),
+    });
+  });
+
   test('reads a body that has a file of its own, beside the messages file or at an absolute path', async () => {
     await mkdir(join(directory, 'bodies'));
     const large = `"${'é'.repeat(512 * 1024 - 1)}"`;
