@@ -21,16 +21,20 @@ const INPUT_HEADER: readonly string[] = ['ID', 'Value'];
 export class BadRowAt extends Error {
   readonly row: BadRow;
   readonly offset: number;
-  /** Name of the column that is wrong, if one is and it has a name. */
   readonly columnName: string | undefined;
 
-  constructor(row: BadRow, offset: number, header: readonly string[] = INPUT_HEADER) {
+  constructor(row: BadRow, offset: number, header?: readonly string[]) {
     super(row.message);
     this.name = 'BadRowAt';
     this.row = row;
     this.offset = offset;
-    this.columnName = row.column === undefined ? undefined : header[row.column - 1];
+    this.columnName = columnNameOf(row, header);
   }
+}
+
+/** Name of the column that is wrong, if one is and it has a name. */
+export function columnNameOf({ column }: BadRow, header: readonly string[] | undefined): string | undefined {
+  return column === undefined ? undefined : (header ?? INPUT_HEADER)[column - 1];
 }
 
 const CLOSING_QUOTE =

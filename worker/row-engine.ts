@@ -3,7 +3,7 @@
  * Built on csv-parse and csv-stringify alone. No IO of its own.
  */
 import { stringify } from 'csv-stringify/sync';
-import { type BadRow, BadRowAt, missingHeader } from './bad-row.ts';
+import { type BadRow, BadRowAt, columnNameOf, missingHeader } from './bad-row.ts';
 import { ENCODING } from './csv-dialect.ts';
 import { type Place, RowReader } from './row-reader.ts';
 import { bytesOf, type RowsTransform } from './rows-transform.ts';
@@ -69,11 +69,12 @@ export class RowEngine {
   }
 
   #refuse(row: BadRow, place: Place): void {
-    const bad = new BadRowAt(row, place.offset, this.#header);
-    if (!this.#options.setsAside || this.#header === undefined) throw bad;
+    if (!this.#options.setsAside || this.#header === undefined) {
+      throw new BadRowAt(row, place.offset, this.#header);
+    }
     this.#options.totals.rowsIn += 1;
     this.#options.totals.rowsRejected += 1;
-    const column = bad.columnName ?? (row.column === undefined ? '' : String(row.column));
+    const column = columnNameOf(row, this.#header) ?? (row.column === undefined ? '' : String(row.column));
     this.#rejected.push([String(place.line), column, bytesOf(row.message), place.text.toString(ENCODING)]);
   }
 

@@ -31,6 +31,19 @@ export async function flowByRows(
     totals.bytesOut += made.output.length;
     if (made.rejected.length > 0) await rejected?.writeFile(made.rejected);
   };
-  for await (const block of blocks) await write(engine.feed(block));
-  await write(engine.finish());
+  await withoutStacks(async () => {
+    for await (const block of blocks) await write(engine.feed(block));
+    await write(engine.finish());
+  });
+}
+
+/** Every bad row is an error, there may be millions, and remembering where each was thrown takes most of their time. */
+async function withoutStacks(work: () => Promise<void>): Promise<void> {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    await work();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { ByteKernel } from '../../../worker/kernel/byte-kernel.ts';
 import { csvCase, verdictOn } from '../../support/differential-csv.ts';
+import { randomDoubles } from '../../support/random-doubles.ts';
 
 const CASES = 5000;
 
@@ -57,6 +58,12 @@ describe('The text of a number', () => {
       }),
       { numRuns: 20_000 },
     );
+  });
+
+  test('is that of String(), for products, decimals, neighbours of powers and any bits', () => {
+    for (const number of randomDoubles(200_000, 'test')) {
+      if (written(number) !== String(number)) expect(written(number)).toBe(String(number));
+    }
   });
 
   test('is that of String(), for products and fractions of every size in the ordinary range', () => {
