@@ -42,17 +42,19 @@ export async function loadTransform(path: string): Promise<OwnTransform> {
 export function ownRows({ transform, columns }: OwnTransform, seed: string): RowsTransform {
   const random = uniformsFrom(seed);
   let header: { readonly bytes: readonly string[]; readonly names: readonly string[] } | undefined;
+  let outputColumns: ReadonlySet<string> = new Set();
   let rowNumber = 0;
   return (row) => {
     if (header === undefined) {
       header = { bytes: row, names: headerNames(row) };
-      return [(columns ?? header.names).map(bytesOf)];
+      outputColumns = new Set(columns ?? header.names);
+      return [[...outputColumns].map(bytesOf)];
     }
     rowNumber += 1;
     if (row.length !== header.names.length) throw wrongColumnCount(row.length, header.bytes);
     const fields = header.names.map((name, index) => [name, textOf(row[index] ?? '', index + 1)] as const);
     const result = called(transform, Object.fromEntries(fields), { rowNumber, random });
-    return rowsFrom(result).map((one) => fieldsOf(one, columns ?? header?.names ?? []));
+    return rowsFrom(result).map((one) => fieldsOf(one, outputColumns));
   };
 }
 
@@ -101,7 +103,7 @@ function rowsFrom(result: unknown): readonly unknown[] {
   return Array.isArray(result) ? result : [result];
 }
 
-function fieldsOf(row: unknown, columns: readonly string[]): readonly string[] {
+function fieldsOf(row: unknown, columns: ReadonlySet<string>): readonly string[] {
   if (typeof row !== 'object' || row === null || Array.isArray(row) || row instanceof Promise) {
     throw new BadRow(
       'the transform returned something else, allowed: a row, an array of rows, or nothing (and no promise)',
@@ -109,10 +111,10 @@ function fieldsOf(row: unknown, columns: readonly string[]): readonly string[] {
   }
   const values = new Map<string, unknown>(Object.entries(row));
   for (const name of values.keys()) {
-    if (columns.includes(name)) continue;
+    if (columns.has(name)) continue;
     throw new BadRow(`the transform returned the column ${quoted(name)}, which the output does not have`);
   }
-  return columns.map((name) => fieldOf(values.get(name), name));
+  return Array.from(columns, (name) => fieldOf(values.get(name), name));
 }
 
 function fieldOf(value: unknown, name: string): string {
