@@ -24,15 +24,14 @@ def stop(_signal, _frame):
 
 def read_records():
     """The records by position; the one that JOB_COMPLETION_INDEX selects in an Indexed Job."""
-    path = os.environ["BATCHQUEUE_MESSAGES_FILE"]
-    with open(path, encoding="utf-8") as file:
+    with open(os.environ["BATCHQUEUE_MESSAGES_FILE"], encoding="utf-8") as file:
         records = dict(enumerate(json.load(file)))
     index = os.environ.get("JOB_COMPLETION_INDEX")
     if index is not None:
         records = {int(index): records[int(index)]}
     for record in records.values():
         if "bodyFile" in record:
-            with open(os.path.join(os.path.dirname(path), record["bodyFile"]), encoding="utf-8") as file:
+            with open(record["bodyFile"], encoding="utf-8") as file:
                 record["body"] = file.read()
     return records
 

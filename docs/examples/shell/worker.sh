@@ -67,11 +67,7 @@ publish() { # input file, output file
 
 record_body() { # position of the record
   file=$(jq -r --argjson i "$1" '.[$i].bodyFile // ""' "$messages") || return
-  case $file in
-    '') jq -ej --argjson i "$1" '.[$i].body | strings' "$messages" ;;
-    /*) cat -- "$file" ;;
-    *) cat -- "$(dirname -- "$messages")/$file" ;;
-  esac
+  if [ -n "$file" ]; then cat -- "$file"; else jq -ej --argjson i "$1" '.[$i].body | strings' "$messages"; fi
 }
 
 messages=${BATCHQUEUE_MESSAGES_FILE:-}

@@ -19,7 +19,7 @@ test('The JSON examples of the guide are what they are said to be', async () => 
   const values = blocks.map((text): unknown => JSON.parse(text));
   expect(values).toEqual([
     [expect.objectContaining({ messageId: expect.any(String), body: expect.any(String), attempt: 1 })],
-    expect.objectContaining({ succeededIndexes: '0-4,6', rejectedIndexes: '7' }),
+    expect.objectContaining({ succeededIndexes: '0-4,6', rejectedIndexes: '7', retryAfterSeconds: 60 }),
     expect.objectContaining({ onInvalidRow: 'reject' }),
   ]);
   expect(taskFromBody(blocks[2] ?? '', 'm')).toMatchObject({ seed: '2026-11', columns: { id: 'Order' } });
