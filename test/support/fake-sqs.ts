@@ -122,19 +122,24 @@ export class FakeSqs {
     return copies.map(({ id }) => ({ id, error: undefined }));
   }
 
-  describe(): QueueAttributes {
+  /** Of the queue; at any other URL, of its dead-letter queue. */
+  describe(url = this.#options.queue.url): QueueAttributes {
     const now = this.#options.clock.now();
-    const held = [...this.#messages.values()].filter(({ place }) => place === 'queue');
+    const isQueue = url === this.#options.queue.url;
+    const where = isQueue ? 'queue' : 'dead-letter queue';
+    const held = [...this.#messages.values()].filter(({ place }) => place === where);
     const visible = held.filter(({ visibleAtMs }) => visibleAtMs <= now).length;
     const { queue, deadLetterArn, maxReceiveCount } = this.#options;
     return {
-      arn: queue.arn,
+      arn: isQueue ? queue.arn : deadLetterArn,
       visible,
       inFlight: held.length - visible,
       delayed: 0,
-      deadLetterArn,
-      maxReceiveCount,
+      deadLetterArn: isQueue ? deadLetterArn : undefined,
+      maxReceiveCount: isQueue ? maxReceiveCount : undefined,
       retentionSeconds: 345_600,
+      fifo: false,
+      kmsKeyId: undefined,
     };
   }
 
