@@ -29,6 +29,8 @@ export class StubQueue implements MessageQueue {
   readonly renewals: Pending<EntriesCall, readonly EntryResult[]>[] = [];
   readonly settlements: (EntriesCall & { readonly what: 'release' | 'delete' })[] = [];
   readonly copies: (DeadLetterCopy & { readonly deadLetterArn: string })[] = [];
+  copyAnswer: (ids: readonly string[]) => Promise<readonly EntryResult[]> = (ids) =>
+    Promise.resolve(done(ids));
   /** URLs that were described, in order. */
   readonly described: string[] = [];
   describeAnswer: () => Promise<QueueAttributes> = () => Promise.resolve(attributesOf());
@@ -59,7 +61,7 @@ export class StubQueue implements MessageQueue {
 
   sendToDeadLetter(_queue: QueueRef, deadLetterArn: string, copies: readonly DeadLetterCopy[]) {
     this.copies.push(...copies.map((copy) => ({ ...copy, deadLetterArn })));
-    return this.settleAnswer(copies.map(({ id }) => id));
+    return this.copyAnswer(copies.map(({ id }) => id));
   }
 
   async describe(url: string): Promise<QueueAttributes> {

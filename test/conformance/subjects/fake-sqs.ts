@@ -38,7 +38,7 @@ export function startFakeSqs(): Promise<Subject> {
       changeVisibility: async (queue, entries, seconds) => modelOf(queue).changeVisibility(entries, seconds),
       renew: async (queue, entries, seconds) => modelOf(queue).changeVisibility(entries, seconds),
       delete: async (queue, entries) => modelOf(queue).delete(entries),
-      sendToDeadLetter: async (queue, _, copies) => modelOf(queue).sendToDeadLetter(copies),
+      sendToDeadLetter: async (queue, _, copies) => modelOf(queue).copy(copies),
       describe: async (url) => modelOf({ url }).describe(url),
     },
     createQueue: async (spec) => createQueue(spec),

@@ -340,7 +340,7 @@ describe('attributes', () => {
       expect(await queue.describe(QUEUE.url)).toMatchObject({
         fifo: false,
         kmsKeyId: undefined,
-        retentionSeconds: 345_600,
+        retentionSeconds: 1_209_600,
         deadLetterArn: undefined,
         maxReceiveCount: undefined,
       });
