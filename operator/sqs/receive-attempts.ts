@@ -5,6 +5,8 @@ import type { ReceiveOptions } from '../world.ts';
 
 /** SQS remembers a receive for five minutes; the rest is for clocks that differ. */
 const REMEMBERED_MS = 4 * 60_000;
+/** So much must be left of the timeout that what comes can still be claimed under it, in milliseconds. */
+const CLAIM_MS = 10_000;
 
 /** One receive, or its repetition. */
 export interface ReceiveAttempt {
@@ -21,8 +23,7 @@ export interface ReceiveAttempt {
  * next receive of the queue does that, whenever its loop comes to it.
  *
  * Repeated is only what can have been carried out and was not answered: after a refusal (throttling, say) SQS no longer
- * takes the id. And only as long as the messages can still be held by it: SQS remembers a receive for five minutes, and
- * after the visibility timeout they come by themselves.
+ * takes the id. And only as long as SQS remembers it and its messages can still be claimed; later they come by themselves.
  */
 export class ReceiveAttempts {
   readonly #clock: Clock;
@@ -54,8 +55,8 @@ export class ReceiveAttempts {
   }
 
   #isRemembered({ startedAtMs, options }: ReceiveAttempt): boolean {
-    const heldForMs = (options.waitSeconds + options.visibilityTimeoutSeconds) * 1000;
-    return this.#clock.now() - startedAtMs < Math.min(REMEMBERED_MS, heldForMs);
+    const usefulForMs = options.visibilityTimeoutSeconds * 1000 - CLAIM_MS;
+    return this.#clock.now() - startedAtMs < Math.min(REMEMBERED_MS, usefulForMs);
   }
 }
 
