@@ -6,8 +6,6 @@ export interface Case {
   /** A sentence; names the case in the table of deviations too. */
   readonly name: string;
   readonly needs?: readonly Feature[];
-  /** Moves megabytes: observed after the others, whose timing it would disturb. */
-  readonly heavy?: true;
   /** What AWS does, as plain data. */
   readonly aws: unknown;
   readonly observe: (stage: Stage) => Promise<unknown>;

@@ -6,7 +6,7 @@ import { FIFO_CASES } from './cases/fifo.ts';
 import { RECEIVING } from './cases/receiving.ts';
 import { VISIBILITY } from './cases/visibility.ts';
 
-/** What SQS does, as far as the operator depends on it. */
+/** What SQS does, as far as the operator depends on it. Those that wait longest come first. */
 export const CASES: readonly Case[] = [
   ...RECEIVING,
   ...VISIBILITY,

@@ -108,13 +108,13 @@ export const DEVIATIONS: readonly Deviation[] = [
     subject: 'local-aws-sqs',
     case: 'a message wakes a long poll',
     what: 'Answers a long poll only at its end.',
-    observed: { messages: 1, atOnce: false },
+    observed: { messages: 1, waited: true },
   },
   {
     subject: 'local-aws-sqs',
     case: 'a message that becomes visible again wakes a long poll',
     what: 'Answers a long poll only at its end.',
-    observed: { messages: 1, atOnce: false },
+    observed: { messages: 1, waited: true },
   },
   {
     subject: 'local-aws-sqs',

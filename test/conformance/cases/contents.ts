@@ -29,7 +29,6 @@ export const CONTENTS: readonly Case[] = [
   },
   {
     name: 'a message of one mebibyte arrives whole',
-    heavy: true,
     aws: true,
     observe: async (stage) => {
       const queue = await stage.queue();
@@ -40,7 +39,6 @@ export const CONTENTS: readonly Case[] = [
   },
   {
     name: 'a message above one mebibyte is refused, its attributes counted',
-    heavy: true,
     needs: ['limits'],
     aws: { body: 'refused', attributes: 'refused' },
     observe: async (stage) => {

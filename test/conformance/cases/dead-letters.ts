@@ -120,7 +120,6 @@ export const DEAD_LETTERS: readonly Case[] = [
   },
   {
     name: 'copies that are too many or too large for one batch are stored all the same',
-    heavy: true,
     needs: ['dead letters', 'limits'],
     aws: { stored: Array<string>(13).fill('done'), letters: 13 },
     observe: async (stage) => {

@@ -60,10 +60,10 @@ export const FIFO_CASES: readonly Case[] = [
     observe: async (stage) => {
       const queue = await stage.fifo();
       await stage.sendGroup(queue, 'a', ['1', '2', '3']);
-      const taken = await stage.receive(queue, { visibilityTimeoutSeconds: 3 });
+      const taken = await stage.receive(queue, { visibilityTimeoutSeconds: 5 });
       const second = taken.find(({ body }) => body === '2');
       if (second) await stage.port.renew(queue, [entryOf(second)], 60);
-      await stage.sleep(3_500);
+      await stage.sleep(5_500);
       const delivered = bodiesOf(await stage.receive(queue));
       const [before, itself, after] = ['1', '2', '3'].map((body) => delivered.includes(body));
       return { taken: new Set(bodiesOf(taken)).size, before, itself, after };
@@ -89,9 +89,9 @@ export const FIFO_CASES: readonly Case[] = [
     observe: async (stage) => {
       const queue = await stage.fifo();
       await stage.sendGroup(queue, 'a', ['1']);
-      const message = await stage.take(queue, 3);
-      const renewed = await fates(stage.port.renew(queue, [entryOf(message)], 10));
-      await stage.sleep(3_500);
+      const message = await stage.take(queue, 5);
+      const renewed = await fates(stage.port.renew(queue, [entryOf(message)], 20));
+      await stage.sleep(5_500);
       const deleted = await fates(stage.port.delete(queue, [entryOf(message)]));
       return { renewed, deleted, again: bodiesOf(await stage.receive(queue)) };
     },

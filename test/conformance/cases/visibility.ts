@@ -20,12 +20,12 @@ export const VISIBILITY: readonly Case[] = [
     observe: async (stage) => {
       const queue = await stage.queue();
       await stage.send(queue, 'body');
-      const message = await stage.take(queue, 3);
+      const message = await stage.take(queue, 5);
       await stage.sleep(1_000);
-      const renewed = await fates(stage.port.renew(queue, [entryOf(message)], 6));
-      await stage.sleep(3_000);
+      const renewed = await fates(stage.port.renew(queue, [entryOf(message)], 8));
+      await stage.sleep(4_500);
       const early = await stage.receive(queue, { waitSeconds: 0 });
-      const later = await stage.receive(queue, { waitSeconds: 5 });
+      const later = await stage.receive(queue, { waitSeconds: 6 });
       return { renewed, early: early.length, later: later.length };
     },
   },
