@@ -4,12 +4,19 @@ import type { Config } from 'jest';
 const COMMON = { transform: {}, rootDir: import.meta.dirname } as const;
 
 /**
- * Three projects. A project's setup runs only when one of its tests does, so `--selectProjects unit` starts no
+ * Four projects. A project's setup runs only when one of its tests does, so `--selectProjects unit` starts no
  * cluster. Tests of a project share its cluster (see test/jest/clusters.ts).
  */
 const config: Config = {
   projects: [
     { ...COMMON, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
+    {
+      ...COMMON,
+      displayName: 'conformance',
+      testMatch: ['<rootDir>/test/conformance/**/*.test.ts'],
+      // Real queues only for whoever asks for them.
+      testPathIgnorePatterns: process.env['BATCHQUEUE_CONFORMANCE_AWS'] === '1' ? [] : ['/aws\\.test\\.ts$'],
+    },
     {
       ...COMMON,
       displayName: 'integration',

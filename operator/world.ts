@@ -4,10 +4,13 @@
  */
 
 import type { OperatorError } from './errors.ts';
-import type { Message, MessageAttribute, QueueAttributes, QueueRef } from './plan/types.ts';
+import type { Message, QueueAttributes, QueueRef } from './plan/types.ts';
 import type { KubeObject, Resource } from './ports.ts';
 
-/** One entry of a batch call. `error.verdict` `lost` means that the lease had ended. */
+/**
+ * One entry of a batch call. `error.verdict` `lost` means that the lease had ended and nothing was done; on standard
+ * queues SQS says so only of changes of visibility, and answers a delete that came too late with success.
+ */
 export interface EntryResult {
   readonly id: string;
   readonly error: OperatorError | undefined;
@@ -27,21 +30,31 @@ export interface ReceiveOptions {
   readonly waitSeconds: number;
 }
 
-/** A rejected message on its way to the dead-letter queue. */
-export interface DeadLetterCopy {
-  readonly id: string;
-  readonly body: string;
-  readonly messageAttributes: Readonly<Record<string, MessageAttribute>>;
-  /** On FIFO queues. */
-  readonly groupId: string | undefined;
-  /** Why it was rejected, in the worker's words. */
+/** A rejected message as the dead-letter queue gets it; a `Message` has the first four. */
+export interface DeadLetterCopy extends Pick<Message, 'id' | 'body' | 'attributes' | 'messageAttributes'> {
+  /** Why it was rejected; cut to 1,024 characters. */
   readonly reason: string;
+  /** Name of the Job that rejected it. */
+  readonly job: string;
 }
 
+/**
+ * SQS. Every request may be repeated without asking first whether an earlier one was carried out, so that no error here
+ * has `outcomeUnknown`: a timeout set twice counts from the second time, a message that is gone is deleted with success,
+ * and what a receive took without our hearing of it comes back by itself. A copy sent twice may be stored twice (never
+ * within five minutes on FIFO queues); each tells the id of the message it is a copy of.
+ *
+ * Batch calls take any number of entries and answer one result per entry, in order; they do not reject. What fails as a
+ * whole fails each of its entries.
+ */
 export interface MessageQueue {
-  /** One long poll. Never aborted from outside: an aborted poll may swallow messages until their timeout. */
+  /**
+   * One long poll. Never aborted from outside: an aborted poll may swallow messages until their timeout. On a FIFO queue
+   * the next receive after one whose answer was lost repeats that one, so that a lost answer does not lock its groups;
+   * `receivedAtMs` is then the start of the first of them, from which SQS may have counted.
+   */
   receive(queue: QueueRef, options: ReceiveOptions): Promise<readonly Message[]>;
-  /** Sets the time until each message is visible again, counted from now. Any number of entries. */
+  /** Sets the time until each message is visible again, counted from now. On FIFO queues in the order given. */
   changeVisibility(
     queue: QueueRef,
     entries: readonly ReceiptEntry[],
@@ -49,18 +62,20 @@ export interface MessageQueue {
   ): Promise<readonly EntryResult[]>;
   /** The heartbeat's `changeVisibility`, over connections of its own, so that nothing else can delay it. */
   renew(queue: QueueRef, entries: readonly ReceiptEntry[], seconds: number): Promise<readonly EntryResult[]>;
-  /** On a FIFO queue a delete after the visibility timeout is refused (`lost`); a standard queue answers success. */
+  /** On FIFO queues in the order given; a handle that has expired is `lost` there, and the message is still in the queue. */
   delete(queue: QueueRef, entries: readonly ReceiptEntry[]): Promise<readonly EntryResult[]>;
-  /** Stores copies in the dead-letter queue of `queue`; an entry without error is stored. Sent twice, there may be two. */
+  /**
+   * Copies rejected messages to the dead-letter queue of `queue`, whole and with as much about their rejection as SQS's
+   * ten attributes leave room for. A message may be deleted from `queue` once its entry has no error: then SQS has said
+   * that the copy is stored.
+   */
   sendToDeadLetter(
     queue: QueueRef,
     deadLetterArn: string,
     copies: readonly DeadLetterCopy[],
   ): Promise<readonly EntryResult[]>;
-  /** Attributes of the queue at this URL. */
+  /** Attributes of the queue at this URL; for a dead-letter queue see `deadLetterUrl`. */
   describe(url: string): Promise<QueueAttributes>;
-  /** Messages in the dead-letter queue that belongs to the queue at `url`; undefined when it may not be read. */
-  countDeadLetters(url: string, deadLetterArn: string): Promise<number | undefined>;
 }
 
 export interface PatchOptions {

@@ -23,6 +23,12 @@ export const ANNOTATION_IMAGE = `${API_GROUP}/image`;
 /** On the pod template: the messages file, projected by a downward API volume. */
 export const ANNOTATION_MESSAGES = `${API_GROUP}/messages`;
 
+/** Message attributes of a copy in the dead-letter queue, in the order in which they get what room is left. */
+export const COPY_REASON = 'BatchQueueReason';
+export const COPY_SOURCE_MESSAGE_ID = 'BatchQueueSourceMessageId';
+export const COPY_SOURCE_ARN = 'BatchQueueSourceArn';
+export const COPY_JOB = 'BatchQueueJob';
+
 /** On a Job: a settlement with the queue is still owed. Whoever drops it by hand gives the message to SQS's timeout. */
 export const FINALIZER_SETTLEMENT = `${API_GROUP}/settlement`;
 

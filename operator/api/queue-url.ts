@@ -111,6 +111,15 @@ export function parseQueueUrl(url: string): QueueUrl | undefined {
 }
 
 /**
+ * URL of the dead-letter queue of the queue at `url`: it is in the account and region of its source, so the URLs differ in
+ * the name only.
+ */
+export function deadLetterUrl(url: string, deadLetterArn: string): string {
+  const name = deadLetterArn.split(':').at(-1) ?? '';
+  return url.replace(/[^/]+$/, name);
+}
+
+/**
  * The region and partition of an AWS SQS host name (standard, FIPS, dual-stack, legacy and VPC endpoint forms), or
  * undefined for any other host. `hostname` is in lower case and has no port.
  */

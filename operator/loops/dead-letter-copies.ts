@@ -12,6 +12,7 @@ const recordsSchema = z.array(
   z.object({
     messageId: z.string(),
     body: z.string().optional(),
+    attributes: z.record(z.string(), z.string()),
     messageAttributes: z.record(
       z.string(),
       z.object({
@@ -44,9 +45,9 @@ export async function readCopies(
     const record = records?.[message.index];
     const body = record?.body ?? largeBody;
     if (!record || record.messageId !== message.id || body === undefined) throw unreadable(name);
-    const { messageAttributes } = record;
+    const { attributes, messageAttributes } = record;
     const reason = [result?.reason, result?.message].filter(Boolean).join(': ');
-    return { id: message.id, body, messageAttributes, groupId: message.groupId, reason };
+    return { id: message.id, body, attributes, messageAttributes, reason, job: name };
   });
 }
 

@@ -6,12 +6,17 @@ import type { EntryResult, MessageQueue } from '../world.ts';
 
 /** How soon a failed renewal is tried again, in milliseconds. */
 const RETRY_MS = 1_000;
+/** SQS renews at most ten leases per request. */
+const MAX_PER_REQUEST = 10;
 
 export interface HeartbeatOptions {
   readonly queue: MessageQueue;
   readonly clock: Clock;
   readonly log: Log;
-  /** A lease ended although it was kept: the message will be delivered again and its Job adopts it. */
+  /**
+   * A lease ended although it was kept: SQS said so, it could not be renewed in time, or its twelve hours are over. The
+   * message will be delivered again and its Job adopts it. Told once for each delivery.
+   */
   readonly onLost: (key: string, messageId: string) => void;
   /** A lease that had run out, or nearly so, is good again: what waited for it may go on. */
   readonly onRestored: (key: string) => void;
@@ -20,7 +25,10 @@ export interface HeartbeatOptions {
 interface Kept {
   readonly key: string;
   lease: Lease;
+  /** 0 once it has run out: SQS does not say so on standard queues, and a renewal that succeeds proves nothing then. */
   trustedUntilMs: number;
+  /** Its end has been told. */
+  told: boolean;
   /** When to renew next, in epoch ms; infinity at the twelve-hour ceiling and after the lease is lost. */
   dueAtMs: number;
   /** The renewal under way, if any; never rejects. */
@@ -94,7 +102,19 @@ export class Heartbeat {
   async beat(): Promise<void> {
     const now = this.#options.clock.now();
     const due = [...this.#kept.values()].filter((kept) => kept.dueAtMs <= now && !kept.renewal);
-    await Promise.all([...groupForRenewal(due, now)].map((group) => this.#renew(group)));
+    for (const kept of due) this.#noticeEnd(kept, now);
+    const renewable = due.filter(({ dueAtMs }) => Number.isFinite(dueAtMs));
+    await Promise.all(groupForRenewal(renewable, now).map((group) => this.#renew(group)));
+  }
+
+  /** At the ceiling nothing more can be had, and SQS must be left to deliver the message once more. */
+  #noticeEnd(kept: Kept, nowMs: number): void {
+    if (renewalSeconds(kept.lease, nowMs) === undefined) {
+      kept.dueAtMs = Number.POSITIVE_INFINITY;
+      this.#end(kept, 'lease ends after twelve hours');
+    } else if (kept.trustedUntilMs !== 0 && kept.trustedUntilMs <= nowMs) {
+      this.#end(kept, 'lease ran out before it could be renewed');
+    }
   }
 
   #keep(key: string, lease: Lease): void {
@@ -110,10 +130,13 @@ export class Heartbeat {
       }
       return;
     }
+    const trustedUntilMs = trustedUntil(lease.receivedAtMs, lease.visibilityTimeoutSeconds);
     this.#kept.set(id, {
       key,
       lease,
-      trustedUntilMs: trustedUntil(lease.receivedAtMs, lease.visibilityTimeoutSeconds),
+      // Of a lease from before a restart nobody knows whether it was renewed.
+      trustedUntilMs: trustedUntilMs > this.#options.clock.now() ? trustedUntilMs : 0,
+      told: false,
       dueAtMs: dueAt(lease.receivedAtMs, lease.visibilityTimeoutSeconds),
       renewal: undefined,
     });
@@ -155,8 +178,12 @@ export class Heartbeat {
       const error = results?.[index]?.error;
       if (results && !error) {
         this.#renewed(kept, group.seconds, startedAtMs);
-      } else if (error?.verdict === 'lost') this.#lose(kept);
-      else kept.dueAtMs = this.#options.clock.now() + RETRY_MS;
+      } else if (error?.verdict === 'lost') {
+        kept.dueAtMs = Number.POSITIVE_INFINITY;
+        this.#end(kept, 'lease lost');
+      } else {
+        kept.dueAtMs = this.#options.clock.now() + RETRY_MS;
+      }
     }
     this.#schedule();
   }
@@ -166,19 +193,19 @@ export class Heartbeat {
    * out when its renewal was sent is renewed further for its Job, but never trusted again.
    */
   #renewed(kept: Kept, seconds: number, startedAtMs: number): void {
-    const wasOver = kept.trustedUntilMs <= startedAtMs;
-    const wasShort = !outlivesCreate(kept.trustedUntilMs, startedAtMs);
-    kept.trustedUntilMs = wasOver ? 0 : trustedUntil(startedAtMs, seconds);
     kept.dueAtMs = dueAt(startedAtMs, seconds);
+    if (kept.trustedUntilMs === 0) return;
+    const wasShort = !outlivesCreate(kept.trustedUntilMs, startedAtMs);
+    kept.trustedUntilMs = trustedUntil(startedAtMs, seconds);
     if (wasShort) this.#options.onRestored(kept.key);
   }
 
-  #lose(kept: Kept): void {
-    kept.dueAtMs = Number.POSITIVE_INFINITY;
+  #end(kept: Kept, text: string): void {
     kept.trustedUntilMs = 0;
     // Withdrawn in the meantime: its settlement made the handle invalid, nothing is lost.
-    if (this.#kept.get(idOf(kept.lease)) !== kept) return;
-    this.#options.log.warn({ queue: kept.key, messageId: kept.lease.messageId }, 'lease lost');
+    if (kept.told || this.#kept.get(idOf(kept.lease)) !== kept) return;
+    kept.told = true;
+    this.#options.log.warn({ queue: kept.key, messageId: kept.lease.messageId }, text);
     this.#options.onLost(kept.key, kept.lease.messageId);
   }
 }
@@ -189,22 +216,26 @@ interface RenewalGroup {
   readonly members: readonly Kept[];
 }
 
-/** One request can renew many leases, if they are of one queue and ask for the same time. */
-function groupForRenewal(due: readonly Kept[], nowMs: number): Iterable<RenewalGroup> {
-  const groups = new Map<string, { queue: QueueRef; seconds: number; members: Kept[] }>();
+/**
+ * One request can renew ten leases, if they are of one queue and ask for the same time. Requests stand alone: one that
+ * SQS is slow to answer keeps no other lease from being renewed again in time.
+ */
+function groupForRenewal(due: readonly Kept[], nowMs: number): readonly RenewalGroup[] {
+  const groups: RenewalGroup[] = [];
+  const open = new Map<string, Kept[]>();
   for (const kept of due) {
-    const seconds = renewalSeconds(kept.lease, nowMs);
-    if (seconds === undefined) {
-      kept.dueAtMs = Number.POSITIVE_INFINITY;
-      kept.trustedUntilMs = 0;
+    const seconds = renewalSeconds(kept.lease, nowMs) ?? 0;
+    const id = `${kept.lease.queue.url} ${seconds}`;
+    const members = open.get(id);
+    if (members && members.length < MAX_PER_REQUEST) {
+      members.push(kept);
       continue;
     }
-    const id = `${kept.lease.queue.url} ${seconds}`;
-    const group = groups.get(id) ?? { queue: kept.lease.queue, seconds, members: [] };
-    group.members.push(kept);
-    groups.set(id, group);
+    const first = [kept];
+    open.set(id, first);
+    groups.push({ queue: kept.lease.queue, seconds, members: first });
   }
-  return groups.values();
+  return groups;
 }
 
 function idOf({ queue, messageId }: Pick<Lease, 'queue' | 'messageId'>): string {

@@ -1,3 +1,4 @@
+import { deadLetterUrl } from '../api/queue-url.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { Pace, QueueAttributes, QueueObservation } from '../plan/types.ts';
 import type { Clock, Log, Random } from '../ports.ts';
@@ -106,10 +107,12 @@ export class QueueObserver {
   /** The dead-letter queue is only looked at; not being allowed to is no fault of the queue. */
   async #deadLetters(url: string, { deadLetterArn }: QueueAttributes): Promise<number | undefined> {
     if (deadLetterArn === undefined) return undefined;
-    return this.#options.queue.countDeadLetters(url, deadLetterArn).catch((error: unknown) => {
+    try {
+      return (await this.#options.queue.describe(deadLetterUrl(url, deadLetterArn))).visible;
+    } catch (error) {
       this.#options.log.debug({ error: messageOf(error) }, 'dead-letter queue could not be read');
       return undefined;
-    });
+    }
   }
 
   #period(): number {

@@ -184,6 +184,9 @@ export interface QueueAttributes {
   readonly maxReceiveCount: number | undefined;
   /** How long SQS keeps a message from when it was sent, in seconds. */
   readonly retentionSeconds: number;
+  readonly fifo: boolean;
+  /** Id, alias or ARN of the customer's key the queue is encrypted with; undefined when it needs no permission. */
+  readonly kmsKeyId: string | undefined;
 }
 
 /** A condition's reason (CamelCase) and message. */

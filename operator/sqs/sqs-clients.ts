@@ -10,10 +10,16 @@ import { endpointFor, type QueueHostSettings } from './queue-hosts.ts';
  */
 export type Purpose = 'poll' | 'settle' | 'renew';
 
-/** SQS waits at most 20 s in a long poll; the rest is for the network. A half-open connection dies after this. */
-const POLL_TIMEOUT_MS = 30_000;
-const CALL_TIMEOUT_MS = 10_000;
-const CONNECT_TIMEOUT_MS = 4_000;
+/**
+ * How long a request may take, in milliseconds; a half-open connection dies after this. SQS waits at most 20 s in a long
+ * poll; the rest is for the network. A renewal that hangs must be repeated while the lease holds: of the shortest, ten
+ * seconds, six are left when it is due.
+ */
+const TIMEOUT_MS: Readonly<Record<Purpose, number>> = { poll: 30_000, settle: 10_000, renew: 3_000 };
+const CONNECT_TIMEOUT_MS: Readonly<Record<Purpose, number>> = { poll: 4_000, settle: 4_000, renew: 2_000 };
+
+/** Polls have a loop with its own backoff around them; retrying inside would hide a dead queue from it. */
+const ATTEMPTS: Readonly<Record<Purpose, number>> = { poll: 1, settle: 3, renew: 2 };
 
 /** Sockets per host; more than the SDK's 50, because every polled queue pins one. */
 const MAX_SOCKETS: Readonly<Record<Purpose, number>> = { poll: 4_096, settle: 256, renew: 64 };
@@ -39,8 +45,7 @@ export class SqsClients {
       // Otherwise the SDK sends the signed request to whatever host the URL names.
       useQueueUrlAsEndpoint: false,
       userAgentAppId: 'batchqueue',
-      // Polls have a loop with its own backoff around them; retrying inside would hide a dead queue from it.
-      maxAttempts: purpose === 'poll' ? 1 : 3,
+      maxAttempts: ATTEMPTS[purpose],
       requestHandler: requestHandler(purpose),
     });
     this.#clients.set(key, client);
@@ -57,8 +62,8 @@ export class SqsClients {
 function requestHandler(purpose: Purpose): NodeHttpHandler {
   const sockets = { keepAlive: true, maxSockets: MAX_SOCKETS[purpose] };
   return new NodeHttpHandler({
-    connectionTimeout: CONNECT_TIMEOUT_MS,
-    requestTimeout: purpose === 'poll' ? POLL_TIMEOUT_MS : CALL_TIMEOUT_MS,
+    connectionTimeout: CONNECT_TIMEOUT_MS[purpose],
+    requestTimeout: TIMEOUT_MS[purpose],
     throwOnRequestTimeout: true,
     httpAgent: new HttpAgent(sockets),
     httpsAgent: new HttpsAgent(sockets),

@@ -1,8 +1,17 @@
 import { OperatorError, type Verdict } from '../errors.ts';
 
 /**
- * AWS errors, sorted once. The SDK retries what it knows to be transient; the rest is sorted here into what somebody
- * must change (`terminal`), what passes (`retry`) and what says that a lease is gone (`lost`).
+ * AWS errors, sorted once:
+ *
+ * | class         | verdict    | what follows                                                                  |
+ * | ------------- | ---------- | ----------------------------------------------------------------------------- |
+ * | configuration | `terminal` | somebody must change something; the message says what                         |
+ * | throttling    | `retry`    | passes; the SDK repeats only some of them (not KmsThrottled, not OverLimit)   |
+ * | lease lost    | `lost`     | the receipt handle no longer holds its message; SQS brings it back            |
+ * | transient     | `retry`    | everything else: sockets, timeouts, 5xx, and what is not known                |
+ *
+ * None of them has `outcomeUnknown`: a receive, a change of visibility, a delete and a copy to a dead-letter queue may
+ * each be repeated without asking first, see `MessageQueue`.
  */
 
 interface Class {
@@ -13,35 +22,49 @@ interface Class {
   readonly remedy?: string;
 }
 
-const CLASSES: readonly Class[] = [
+const DENIED = [
+  'AccessDenied',
+  'AccessDeniedException',
+  'InvalidClientTokenId',
+  'UnrecognizedClientException',
+  'SignatureDoesNotMatch',
+  'InvalidSecurity',
+  'KmsAccessDenied',
+  'KMS.AccessDeniedException',
+  'KmsDisabled',
+  'KMS.DisabledException',
+  'KmsInvalidState',
+  'KMS.InvalidStateException',
+  'KmsInvalidKeyUsage',
+  'KMS.InvalidKeyUsageException',
+  'KmsNotFound',
+  'KMS.NotFoundException',
+  'KmsOptInRequired',
+  'KMS.OptInRequired',
+];
+const NOT_FOUND = ['QueueDoesNotExist', 'NonExistentQueue', 'InvalidAddress'];
+
+const PASSING_OR_LOST: readonly Class[] = [
   {
-    code: 'QueueNotFound',
-    verdict: 'terminal',
-    names: ['QueueDoesNotExist', 'AWS.SimpleQueueService.NonExistentQueue', 'InvalidAddress'],
-    remedy: 'Create the queue, or correct region, account and name in spec.queue.url.',
-  },
-  {
-    code: 'QueueAccessDenied',
-    verdict: 'terminal',
+    code: 'Throttled',
+    verdict: 'retry',
     names: [
-      'AccessDenied',
-      'AccessDeniedException',
-      'InvalidClientTokenId',
-      'UnrecognizedClientException',
-      'SignatureDoesNotMatch',
-      'InvalidSecurity',
-      'ExpiredToken',
-      'ExpiredTokenException',
-      'KmsAccessDenied',
-      'KmsDisabled',
-      'KmsInvalidState',
-      'KmsInvalidKeyUsage',
-      'KmsNotFound',
-      'KmsOptInRequired',
+      'RequestThrottled',
+      'Throttling',
+      'ThrottlingException',
+      'ThrottledException',
+      'TooManyRequestsException',
+      'KmsThrottled',
+      'KMS.ThrottlingException',
+      'OverLimit',
     ],
-    remedy:
-      "Allow the operator's identity sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and " +
-      'sqs:GetQueueAttributes on the queue, and kms:Decrypt on its key if it has one.',
+  },
+  { code: 'LeaseLost', verdict: 'lost', names: ['ReceiptHandleIsInvalid', 'MessageNotInflight'] },
+  {
+    code: 'CredentialsExpired',
+    verdict: 'terminal',
+    names: ['ExpiredToken', 'ExpiredTokenException'],
+    remedy: "The operator's AWS credentials have run out: renew what they come from.",
   },
   {
     code: 'NoCredentials',
@@ -49,55 +72,130 @@ const CLASSES: readonly Class[] = [
     names: ['CredentialsProviderError', 'ProviderError'],
     remedy: 'Give the operator an AWS identity (IRSA, EKS Pod Identity) or credentials in its environment.',
   },
+];
+
+const CLASSES: readonly Class[] = [
+  ...PASSING_OR_LOST,
   {
-    code: 'Throttled',
-    verdict: 'retry',
-    // KmsThrottled and OverLimit come as 400 and 403, so the SDK does not retry them.
-    names: [
-      'RequestThrottled',
-      'ThrottlingException',
-      'TooManyRequestsException',
-      'KmsThrottled',
-      'OverLimit',
-    ],
+    code: 'QueueNotFound',
+    verdict: 'terminal',
+    names: NOT_FOUND,
+    remedy: 'Create the queue, or correct region, account and name in spec.queue.url.',
   },
   {
-    code: 'LeaseLost',
-    verdict: 'lost',
-    names: ['ReceiptHandleIsInvalid', 'MessageNotInflight', 'AWS.SimpleQueueService.MessageNotInflight'],
+    code: 'QueueAccessDenied',
+    verdict: 'terminal',
+    names: DENIED,
+    remedy:
+      "Allow the operator's identity sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and " +
+      'sqs:GetQueueAttributes on the queue, and kms:Decrypt on its key if it has one.',
+  },
+  { code: 'RequestRefused', verdict: 'terminal', names: ['InvalidParameterValue', 'UnsupportedOperation'] },
+];
+
+/** Codes of their own: that the dead-letter queue is gone says nothing about the queue. */
+const DEAD_LETTER_CLASSES: readonly Class[] = [
+  ...PASSING_OR_LOST,
+  {
+    code: 'DeadLetterQueueNotFound',
+    verdict: 'terminal',
+    names: NOT_FOUND,
+    remedy: "Create the dead-letter queue, or correct the queue's redrive policy.",
+  },
+  {
+    code: 'DeadLetterAccessDenied',
+    verdict: 'terminal',
+    names: DENIED,
+    remedy:
+      "Allow the operator's identity sqs:SendMessage on the dead-letter queue, and kms:GenerateDataKey and " +
+      'kms:Decrypt on its key if it has one; or set spec.deadLetter.sendRejected to false.',
+  },
+  {
+    code: 'DeadLetterRefused',
+    verdict: 'terminal',
+    names: [
+      'InvalidParameterValue',
+      'InvalidMessageContents',
+      'MissingParameter',
+      'BatchRequestTooLong',
+      'UnsupportedOperation',
+    ],
+    remedy: "The dead-letter queue must be of its source's type and take messages of the same size.",
   },
 ];
 
-/** Messages of InvalidParameterValue by which SQS says that a receipt handle no longer holds its message. */
+/** How SQS says with InvalidParameterValue that a receipt handle no longer holds its message. */
 const LOST_LEASE_TEXT =
-  /receipt handle has expired|not available for visibility timeout change|receipthandle/i;
+  /receipt handle has expired|not available for visibility timeout change|parameter ReceiptHandle|receipthandle/i;
+/** The twelve hours are over: no more can be had, and the message comes back at the end of its present timeout. */
+const CEILING_TEXT = /total visibilitytimeout .* beyond the limit/i;
+/** SQS no longer knows the receive that was to be repeated; the next one is a new one. */
+const ATTEMPT_TEXT = /receiverequestattemptid/i;
+
+const LOST = { code: 'LeaseLost', verdict: 'lost' } as const;
+const CEILING = { code: 'LeaseCeiling', verdict: 'lost' } as const;
+const OTHER = { code: 'QueueUnreachable', verdict: 'retry' } as const;
+
+/** What was asked of SQS, for the error's message and for what to do about it. */
+export type Operation =
+  | 'ReceiveMessage'
+  | 'DeleteMessage'
+  | 'ChangeMessageVisibility'
+  | 'GetQueueAttributes'
+  | 'SendMessage';
+
+/** Where a failure comes from. */
+export interface Call {
+  readonly operation: Operation;
+  /** The receipt handles it carried: whoever reads one may delete the message, so no error quotes them. */
+  readonly handles?: readonly string[];
+}
 
 /** What went wrong in an SQS call, as an OperatorError; the message names the operation and never a receipt handle. */
-export function sqsError(operation: string, error: unknown): OperatorError {
+export function sqsError(call: Call, error: unknown): OperatorError {
   if (error instanceof OperatorError) return error;
   const name = error instanceof Error ? error.name : 'Error';
   const text = error instanceof Error ? error.message : String(error);
-  return classified(operation, name, text, error);
+  return classified(call, name, text, error);
 }
 
 /** The same for a failed entry of a batch call, which carries a code instead of an exception. */
-export function sqsEntryError(
-  operation: string,
-  code: string | undefined,
-  text: string | undefined,
-): OperatorError {
-  return classified(operation, code ?? 'Error', text ?? '', undefined);
+export function sqsEntryError(call: Call, code: string | undefined, text: string | undefined): OperatorError {
+  return classified(call, code ?? 'Error', text ?? '', undefined);
 }
 
-function classified(operation: string, name: string, text: string, cause: unknown): OperatorError {
-  const known = CLASSES.find(({ names }) => names.includes(name));
-  const lost = name.endsWith('InvalidParameterValue') && LOST_LEASE_TEXT.test(text);
-  const { code, verdict, remedy }: Omit<Class, 'names'> = known ?? (lost ? LOST : OTHER);
-  // The text of a lost lease quotes the receipt handle.
-  const detail = verdict === 'lost' ? name : `${name}: ${text}`;
+function classified(call: Call, name: string, text: string, cause: unknown): OperatorError {
+  const { operation, handles = [] } = call;
+  const bare = bareName(name);
+  const { code, verdict, remedy } = classOf(operation, bare, text, cause);
+  const clean = handles.reduce((rest, handle) => rest.replaceAll(handle, '…'), text);
+  // The text of a lost lease is about its receipt handle and nothing else.
+  const detail = verdict === 'lost' ? bare : `${bare}: ${clean}`;
   const message = [`${operation}: ${detail}`, remedy].filter(Boolean).join(' ');
-  return new OperatorError({ code, verdict, message, cause });
+  const isQuotable = verdict !== 'lost' && clean === text;
+  return new OperatorError({ code, verdict, message, ...(isQuotable && { cause }) });
 }
 
-const LOST = { code: 'LeaseLost', verdict: 'lost' } as const;
-const OTHER = { code: 'QueueUnreachable', verdict: 'retry' } as const;
+function classOf(operation: Operation, name: string, text: string, cause: unknown): Omit<Class, 'names'> {
+  if (name === 'InvalidParameterValue') {
+    if (CEILING_TEXT.test(text)) return CEILING;
+    if (ATTEMPT_TEXT.test(text)) return OTHER;
+    if (LOST_LEASE_TEXT.test(text)) return LOST;
+  }
+  const classes = operation === 'SendMessage' ? DEAD_LETTER_CLASSES : CLASSES;
+  const known = classes.find(({ names }) => names.includes(name));
+  if (known) return known;
+  return httpStatusOf(cause) === 429 ? { code: 'Throttled', verdict: 'retry' } : OTHER;
+}
+
+/** The older protocol's names have a prefix (`AWS.SimpleQueueService.NonExistentQueue`). */
+function bareName(name: string): string {
+  return name.replace(/^(?:AWS\.SimpleQueueService\.|com\.amazonaws\.sqs#)/, '');
+}
+
+function httpStatusOf(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null || !('$metadata' in error)) return undefined;
+  const metadata = error.$metadata;
+  if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return undefined;
+  return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
+}

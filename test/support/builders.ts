@@ -6,6 +6,7 @@ import {
   batchQueueSpecSchema,
 } from '../../operator/api/batch-queue.ts';
 import { FINALIZER_SETTLEMENT } from '../../operator/api/names.ts';
+import { deadLetterUrl } from '../../operator/api/queue-url.ts';
 import { claimFrom } from '../../operator/plan/claim.ts';
 import { NO_REFUSALS } from '../../operator/plan/creation-refusal.ts';
 import { isoSeconds } from '../../operator/plan/iso-time.ts';
@@ -36,6 +37,7 @@ export const QUEUE: QueueRef = {
 };
 
 export const DEAD_LETTER_ARN = 'arn:aws:sqs:us-east-1:123456789012:orders-dlq';
+export const DEAD_LETTER_URL = deadLetterUrl(QUEUE.url, DEAD_LETTER_ARN);
 
 export const MESSAGE_ID = '11111111-1111-4111-8111-111111111111';
 
@@ -107,7 +109,7 @@ export function aMessage(parts: Partial<Message> = {}): Message {
     receiveCount,
     sentAtMs: NOW_MS - 60_000,
     receivedAtMs: NOW_MS - 5_000,
-    arrivedAtMs: NOW_MS - 4_900,
+    arrivedAtMs: NOW_MS - 4_990,
     visibilityTimeoutSeconds: 300,
     attributes: { SentTimestamp: String(NOW_MS - 60_000), ApproximateReceiveCount: String(receiveCount) },
     messageAttributes: {},
@@ -220,6 +222,8 @@ export function attributesOf(parts: Partial<QueueAttributes> = {}): QueueAttribu
     deadLetterArn: DEAD_LETTER_ARN,
     maxReceiveCount: 3,
     retentionSeconds: 345_600,
+    fifo: false,
+    kmsKeyId: undefined,
     ...parts,
   };
 }

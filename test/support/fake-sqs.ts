@@ -35,12 +35,14 @@ export interface FakeSqsOptions {
  * One standard SQS queue with a dead-letter queue, as far as its promises go: visibility timeouts that count from when a
  * message is handed out, receive counts, redelivery, handles of which only the newest does anything (deletes and
  * changes with an older one are answered with success, as AWS does), and the ceiling of twelve hours. Everything
- * happens at once; whoever wants latency or faults puts them in front.
+ * happens at once; whoever wants latency or faults puts them in front. Held to test/conformance.
  */
 export class FakeSqs {
   readonly #options: FakeSqsOptions;
   readonly #messages = new Map<string, Stored>();
   readonly #waiting = new Set<() => void>();
+  /** Every receipt handle ever given out. */
+  readonly #byHandle = new Map<string, Stored>();
   #handles = 0;
   /** Reasons of the copies in the dead-letter queue, by the id of what was copied. */
   readonly copied = new Map<string, string>();
@@ -99,7 +101,7 @@ export class FakeSqs {
   changeVisibility(entries: readonly ReceiptEntry[], seconds: number): readonly EntryResult[] {
     const results = entries.map(({ id, receiptHandle }) => ({
       id,
-      error: this.#changeOne(id, receiptHandle, seconds),
+      error: this.#changeOne(receiptHandle, seconds),
     }));
     this.#wake();
     return results;
@@ -107,10 +109,11 @@ export class FakeSqs {
 
   delete(entries: readonly ReceiptEntry[]): readonly EntryResult[] {
     return entries.map(({ id, receiptHandle }) => {
-      const message = this.#messages.get(id);
-      if (message?.place === 'queue' && message.receiptHandle === receiptHandle) {
+      const message = this.#byHandle.get(receiptHandle);
+      if (!message) return { id, error: sqsFailure('LeaseLost', 'lost') };
+      if (message.place === 'queue' && message.receiptHandle === receiptHandle) {
         message.place = 'deleted';
-        this.#options.onDelete(id);
+        this.#options.onDelete(message.id);
       }
       return { id, error: undefined };
     });
@@ -122,19 +125,24 @@ export class FakeSqs {
     return copies.map(({ id }) => ({ id, error: undefined }));
   }
 
-  describe(): QueueAttributes {
+  /** Of the queue; at any other URL, of its dead-letter queue. */
+  describe(url = this.#options.queue.url): QueueAttributes {
     const now = this.#options.clock.now();
-    const held = [...this.#messages.values()].filter(({ place }) => place === 'queue');
+    const isQueue = url === this.#options.queue.url;
+    const where = isQueue ? 'queue' : 'dead-letter queue';
+    const held = [...this.#messages.values()].filter(({ place }) => place === where);
     const visible = held.filter(({ visibleAtMs }) => visibleAtMs <= now).length;
     const { queue, deadLetterArn, maxReceiveCount } = this.#options;
     return {
-      arn: queue.arn,
+      arn: isQueue ? queue.arn : deadLetterArn,
       visible,
       inFlight: held.length - visible,
       delayed: 0,
-      deadLetterArn,
-      maxReceiveCount,
+      deadLetterArn: isQueue ? deadLetterArn : undefined,
+      maxReceiveCount: isQueue ? maxReceiveCount : undefined,
       retentionSeconds: 345_600,
+      fifo: false,
+      kmsKeyId: undefined,
     };
   }
 
@@ -159,6 +167,7 @@ export class FakeSqs {
     this.#handles += 1;
     message.receiveCount += 1;
     message.receiptHandle = `handle-${this.#handles}`;
+    this.#byHandle.set(message.receiptHandle, message);
     message.receivedAtMs = now;
     message.visibleAtMs = now + options.visibilityTimeoutSeconds * 1_000;
     const { id, body, receiptHandle, receiveCount, sentAtMs } = message;
@@ -177,14 +186,14 @@ export class FakeSqs {
     };
   }
 
-  #changeOne(id: string, receiptHandle: string, seconds: number): OperatorError | undefined {
+  #changeOne(receiptHandle: string, seconds: number): OperatorError | undefined {
     const now = this.#options.clock.now();
-    const message = this.#messages.get(id);
-    if (message?.place !== 'queue' || message.receiptHandle !== receiptHandle) return undefined;
-    if (message.visibleAtMs <= now) return sqsFailure('LeaseLost', 'lost');
+    const message = this.#byHandle.get(receiptHandle);
+    if (message?.place !== 'queue') return sqsFailure('LeaseLost', 'lost');
+    // Nothing is said of a lease that has ended, or that somebody else has now.
+    if (message.receiptHandle !== receiptHandle || message.visibleAtMs <= now) return undefined;
     const visibleAtMs = now + seconds * 1_000;
-    if (visibleAtMs - message.receivedAtMs > MAX_VISIBILITY_MS)
-      return sqsFailure('QueueUnreachable', 'retry');
+    if (visibleAtMs - message.receivedAtMs > MAX_VISIBILITY_MS) return sqsFailure('LeaseCeiling', 'lost');
     message.visibleAtMs = visibleAtMs;
     return undefined;
   }

@@ -288,8 +288,7 @@ class Operator {
       renew: (_, entries, seconds) => call('renew', () => sqs.changeVisibility(entries, seconds)),
       delete: (_, entries) => call('delete messages', () => sqs.delete(entries)),
       sendToDeadLetter: (_, __, copies) => call('copy', () => sqs.copy(copies)),
-      describe: () => call('describe', () => sqs.describe()),
-      countDeadLetters: () => call('describe', () => sqs.countDeadLetters()),
+      describe: (url) => call('describe', () => sqs.describe(url)),
     };
   }
 

@@ -6,7 +6,7 @@ import type {
   ReceiptEntry,
   ReceiveOptions,
 } from '../../operator/world.ts';
-import { attributesOf } from './builders.ts';
+import { attributesOf, DEAD_LETTER_URL } from './builders.ts';
 
 /** A request that a test answers when it wants to. */
 export interface Pending<A, T> {
@@ -28,13 +28,14 @@ export class StubQueue implements MessageQueue {
   readonly receives: Pending<ReceiveOptions & { queue: QueueRef }, readonly Message[]>[] = [];
   readonly renewals: Pending<EntriesCall, readonly EntryResult[]>[] = [];
   readonly settlements: (EntriesCall & { readonly what: 'release' | 'delete' })[] = [];
-  readonly copies: DeadLetterCopy[] = [];
+  readonly copies: (DeadLetterCopy & { readonly deadLetterArn: string })[] = [];
   copyAnswer: (ids: readonly string[]) => Promise<readonly EntryResult[]> = (ids) =>
     Promise.resolve(done(ids));
-  /** URLs that were described, and dead-letter ARNs that were counted, in order. */
+  /** URLs that were described, in order. */
   readonly described: string[] = [];
   describeAnswer: () => Promise<QueueAttributes> = () => Promise.resolve(attributesOf());
-  deadLetterAnswer: () => Promise<number | undefined> = () => Promise.resolve(0);
+  /** Messages in the dead-letter queue. */
+  deadLetterAnswer: () => Promise<number> = () => Promise.resolve(0);
   settleAnswer: (ids: readonly string[]) => Promise<readonly EntryResult[]> = (ids) =>
     Promise.resolve(done(ids));
 
@@ -58,19 +59,15 @@ export class StubQueue implements MessageQueue {
     return this.settleAnswer(call.ids);
   }
 
-  sendToDeadLetter(_queue: QueueRef, _deadLetterArn: string, copies: readonly DeadLetterCopy[]) {
-    this.copies.push(...copies);
+  sendToDeadLetter(_queue: QueueRef, deadLetterArn: string, copies: readonly DeadLetterCopy[]) {
+    this.copies.push(...copies.map((copy) => ({ ...copy, deadLetterArn })));
     return this.copyAnswer(copies.map(({ id }) => id));
   }
 
-  describe(url: string): Promise<QueueAttributes> {
+  async describe(url: string): Promise<QueueAttributes> {
     this.described.push(url);
-    return this.describeAnswer();
-  }
-
-  countDeadLetters(_url: string, deadLetterArn: string): Promise<number | undefined> {
-    this.described.push(deadLetterArn);
-    return this.deadLetterAnswer();
+    if (url !== DEAD_LETTER_URL) return await this.describeAnswer();
+    return attributesOf({ visible: await this.deadLetterAnswer(), deadLetterArn: undefined });
   }
 }
 

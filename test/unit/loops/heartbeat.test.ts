@@ -149,7 +149,8 @@ describe('renewals', () => {
     ]);
     await clock.advance(0);
     expect(await renewed()).toEqual(['a+b for 30 s']);
-    expect(restored).toEqual([KEY, KEY]);
+    expect(restored).toEqual([]);
+    expect(lost).toEqual([]);
     // They may have run out in the meantime, and SQS would not say so.
     expect(heartbeat.trustedUntil(QUEUE, 'a')).toBe(0);
   });
@@ -187,6 +188,21 @@ describe('renewals', () => {
     expect(await renewed()).toEqual(['b for 30 s']);
     await clock.advance(10_000);
     expect(await renewed()).toEqual(['b for 30 s']);
+  });
+
+  test('go ten in a request, and one that SQS does not answer keeps no other waiting', async () => {
+    heartbeat.publish(
+      KEY,
+      Array.from({ length: 25 }, (_, number) => aLease(`m${number}`)),
+    );
+    await clock.advance(10_000);
+    const sizes = () => queue.renewals.map(({ args }) => args.ids.length);
+    expect(sizes()).toEqual([10, 10, 5]);
+    const [hanging] = queue.renewals.splice(0, 1);
+    expect(await renewed()).toHaveLength(2);
+    await clock.advance(10_000);
+    expect(sizes()).toEqual([10, 5]);
+    expect(queue.renewals.flatMap(({ args }) => args.ids)).not.toContain(hanging?.args.ids[0]);
   });
 
   test('are never two at a time for one message', async () => {
@@ -241,6 +257,75 @@ describe('a lost lease', () => {
     queue.renewals.splice(0)[0]?.answer([{ id: 'a', error: sqsFailure('LeaseLost', 'lost') }]);
     await withdrawn;
     expect(lost).toEqual([]);
+  });
+});
+
+describe('a lease that runs out', () => {
+  /** Every renewal in this time fails, or is not answered. */
+  async function failFor(ms: number): Promise<void> {
+    for (let passedMs = 0; passedMs < ms; passedMs += 500) {
+      await clock.advance(500);
+      for (const { fail } of queue.renewals.splice(0)) fail(sqsFailure('QueueUnreachable', 'retry'));
+    }
+    await clock.settle();
+  }
+
+  test('while its renewals fail is told once, renewed further, and never trusted again', async () => {
+    heartbeat.hold(KEY, aLease('a'));
+    await failFor(28_500);
+    expect(lost).toEqual([]);
+    await failFor(5_000);
+    expect(lost).toEqual([`${KEY} a`]);
+    expect(heartbeat.trustedUntil(QUEUE, 'a')).toBe(0);
+    await clock.advance(1_000);
+    expect(await renewed()).toEqual(['a for 30 s']);
+    await clock.advance(10_000);
+    expect(await renewed()).toEqual(['a for 30 s']);
+    expect(heartbeat.trustedUntil(QUEUE, 'a')).toBe(0);
+    expect(lost).toHaveLength(1);
+    expect(restored).toEqual([]);
+  });
+
+  test('while a renewal hangs is told when that ends, whatever SQS says then', async () => {
+    heartbeat.hold(KEY, aLease('a'));
+    await clock.advance(10_000);
+    await clock.advance(25_000);
+    expect(await renewed()).toHaveLength(1);
+    // Trusted from when that request began, which is long ago.
+    expect(heartbeat.trustedUntil(QUEUE, 'a')).toBe(clock.now() - 25_000 + 29_000);
+    await clock.advance(0);
+    queue.renewals.splice(0)[0]?.fail(sqsFailure('QueueUnreachable', 'retry'));
+    await clock.advance(0);
+    await failFor(5_000);
+    expect(lost).toEqual([`${KEY} a`]);
+  });
+
+  test('and is then refused as well is told once', async () => {
+    heartbeat.hold(KEY, aLease('a'));
+    await failFor(30_000);
+    await clock.advance(1_000);
+    queue.renewals.splice(0)[0]?.answer([{ id: 'a', error: sqsFailure('LeaseLost', 'lost') }]);
+    await clock.advance(60_000);
+    expect(lost).toEqual([`${KEY} a`]);
+    expect(queue.renewals).toEqual([]);
+  });
+
+  test('is kept like any other once its message has come again', async () => {
+    heartbeat.hold(KEY, aLease('a'));
+    await failFor(31_000);
+    heartbeat.hold(KEY, aLease('a', { receiptHandle: 'next' }));
+    expect(heartbeat.trustedUntil(QUEUE, 'a')).toBe(clock.now() + 29_000);
+    await clock.advance(10_000);
+    expect(queue.renewals.map(({ args }) => args.handles)).toEqual([['next']]);
+  });
+
+  test('because twelve hours are over is told once', async () => {
+    heartbeat.publish(KEY, [aLease('a', { receivedAtMs: clock.now() - 43_200_000 + 20_000 })]);
+    for (let seconds = 0; seconds < 60; seconds += 1) {
+      await clock.advance(1_000);
+      await renewed();
+    }
+    expect(lost).toEqual([`${KEY} a`]);
   });
 });
 

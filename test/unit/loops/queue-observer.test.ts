@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { QueueObserver } from '../../../operator/loops/queue-observer.ts';
-import { attributesOf, DEAD_LETTER_ARN, QUEUE } from '../../support/builders.ts';
+import { attributesOf, DEAD_LETTER_URL, QUEUE } from '../../support/builders.ts';
 import { sqsFailure } from '../../support/fake-sqs.ts';
 import { MemoryLog } from '../../support/logs.ts';
 import { StubQueue } from '../../support/stub-queue.ts';
@@ -65,7 +65,7 @@ describe('an observed queue', () => {
     const read = await readIn(6 * MINUTE_MS);
     expect(read).toHaveLength(6);
     expect(read.filter((what) => what === QUEUE.url)).toHaveLength(3);
-    expect(read.filter((what) => what === DEAD_LETTER_ARN)).toHaveLength(3);
+    expect(read.filter((what) => what === DEAD_LETTER_URL)).toHaveLength(3);
     for (const [index, what] of read.entries()) expect(what).not.toBe(read[index + 1]);
   });
 
