@@ -16,7 +16,7 @@ export const LABEL_MESSAGE_ID = `${API_GROUP}/message-id`;
 export const ANNOTATION_LEDGER = `${API_GROUP}/ledger`;
 /** What the worker reported, written together with the end of the settlement (JSON). */
 export const ANNOTATION_RESULT = `${API_GROUP}/result`;
-/** On a Job that we ended because none of its pods could ever start: its end is not the message's fault. */
+/** On a Job of which no pod could start so far (why, in a word): if it ends like that, it is not the message's fault. */
 export const ANNOTATION_NEVER_STARTED = `${API_GROUP}/never-started`;
 /** The image the container of the contract runs, for people and for `kubectl get -o`. */
 export const ANNOTATION_IMAGE = `${API_GROUP}/image`;

@@ -6,7 +6,7 @@ import { sweepPayloads } from './payload-secrets.ts';
 import { checkTemplate, createRevision, deleteRevision, renumberRevision } from './revising.ts';
 import { deleteJob, settle, stopPods } from './settling.ts';
 import { readStartEvents } from './start-events.ts';
-import { endStuckJob } from './stuck-jobs.ts';
+import { endStuckJob, markNeverStarted } from './stuck-jobs.ts';
 
 /**
  * Carries out one action. Rejects when it could not be done; the next plan, made from the world as it is then, says
@@ -44,6 +44,8 @@ export async function applyAction(action: Action, subject: Subject, world: World
       return readStartEvents(action, subject, world);
     case 'endStuckJob':
       return endStuckJob(action, subject, world);
+    case 'markNeverStarted':
+      return markNeverStarted(action, world);
     case 'stopPods':
       return stopPods(action.claim, subject, world);
     case 'deleteJob':

@@ -12,6 +12,7 @@ import { applyAction } from './apply.ts';
 import type { Subject, World } from './interpreter.ts';
 import { observePods } from './observing-pods.ts';
 import type { QueueSession } from './queue-session.ts';
+import { tellHold } from './telling-hold.ts';
 import type { TurnResult } from './work-queue.ts';
 
 /** Shortest time between two status writes of one BatchQueue, in milliseconds: counts move fast, people read slowly. */
@@ -42,6 +43,7 @@ export async function reconcile(
   session.intake.setTarget(plan.intake);
   session.publishLeases(plan.leases);
   session.observer.setPace(plan.pace);
+  tellHold(session.holdMemory?.hold, plan.holdMemory?.hold, subject, world);
   session.holdMemory = plan.holdMemory;
 
   const failures = [...observed.failures, ...(await applyAll(plan.actions, subject, world))];

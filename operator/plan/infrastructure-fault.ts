@@ -29,7 +29,9 @@ const MAX_DELAY_MS = 300_000;
 /** True when a failed Job says nothing about its messages: its worker has never run, or was taken away from outside. */
 export function isInfrastructureFault({ job, outcome, failure }: Claim, pods: PodsOfJob): boolean {
   if (outcome !== 'failed' || failure?.reason === 'PodFailurePolicy') return false;
-  if (job.metadata.annotations?.[ANNOTATION_NEVER_STARTED] !== undefined) return true;
+  // A worker may have started, and failed, since the Job was marked.
+  const hasRun = pods.result?.exitCode !== undefined && !pods.neverStarted;
+  if (job.metadata.annotations?.[ANNOTATION_NEVER_STARTED] !== undefined) return !hasRun;
   // The user set this limit, and a pod that was ended by it is gone: whether it ran cannot be told any more.
   if (failure?.reason === 'DeadlineExceeded') return false;
   return pods.neverStarted || wasTakenAway(pods);

@@ -3,25 +3,37 @@ import { isActive } from './claim.ts';
 import type { JobStart } from './job-start.ts';
 import type { Action, Claim, Revision } from './types.ts';
 
+/** The shortest deadline that Kubernetes takes: a Job that does not start is older than that by far. */
+export const AT_ONCE_SECONDS = 1;
+
 /**
- * Jobs whose pods could never start and whose template has been replaced since: each is ended, so that its messages run
- * under the current revision, in the next run of the same attempt. That costs no attempt, because no worker has run.
+ * What Jobs that do not start need, so that it costs their messages no attempt:
  *
- * Jobs of the current revision are left alone: kubelet, scheduler and Job controller go on trying by themselves.
+ * - One whose template has been replaced since is ended, and its messages run under the current revision in the next run.
+ * - One of the current revision is left alone: kubelet, scheduler and Job controller go on trying by themselves. If it has
+ *   a deadline of the user's, it is marked, because after that deadline nobody could tell any more that it never ran; and
+ *   unmarked when it starts.
  */
 export function planStuckJobs(
   claims: readonly Claim[],
   starts: ReadonlyMap<string, JobStart>,
   current: Revision | undefined,
 ): Action[] {
-  if (!current) return [];
   return claims.flatMap((claim): Action[] => {
+    if (!isActive(claim) || claim.settled || claim.deleting) return [];
     const { metadata } = claim.job;
-    const isOurs = isActive(claim) && !claim.settled && !claim.deleting && !claim.running;
-    if (!isOurs || claim.revision === current.number) return [];
-    if (metadata.annotations?.[ANNOTATION_NEVER_STARTED] !== undefined) return [];
-    const reason = stuckFor(starts.get(metadata.name));
-    return reason === undefined ? [] : [{ kind: 'endStuckJob', claim, reason }];
+    const isMarked = metadata.annotations?.[ANNOTATION_NEVER_STARTED] !== undefined;
+    const deadlineSeconds: unknown = Object(claim.job['spec'])['activeDeadlineSeconds'];
+    if (isMarked && deadlineSeconds === AT_ONCE_SECONDS) return [];
+    const start = starts.get(metadata.name);
+    if (claim.running || start?.kind === 'started') {
+      return isMarked ? [{ kind: 'markNeverStarted', claim, reason: undefined }] : [];
+    }
+    const reason = stuckFor(start);
+    if (reason === undefined) return [];
+    if (current && claim.revision !== current.number) return [{ kind: 'endStuckJob', claim, reason }];
+    const isDue = deadlineSeconds !== undefined && !isMarked;
+    return isDue ? [{ kind: 'markNeverStarted', claim, reason }] : [];
   });
 }
 

@@ -306,6 +306,8 @@ export type Action =
   | { readonly kind: 'readStartEvents'; readonly about: EventSubject }
   /** End a Job that could never start, so that its messages run under the current revision. */
   | { readonly kind: 'endStuckJob'; readonly claim: Claim; readonly reason: string }
+  /** Note on a Job that no worker of it has started; `reason` undefined: that one has. */
+  | { readonly kind: 'markNeverStarted'; readonly claim: Claim; readonly reason: string | undefined }
   /** End the pods of a Job that somebody deletes. */
   | { readonly kind: 'stopPods'; readonly claim: Claim }
   /** Clean up a settled Job beyond the history limits. */

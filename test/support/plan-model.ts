@@ -56,9 +56,19 @@ export function applied(snapshot: Snapshot, action: Action): Snapshot {
       const read = { readAtMs: snapshot.nowMs, events: [] };
       return { ...snapshot, startEvents: new Map([...snapshot.startEvents, [action.about.uid, read]]) };
     }
+    case 'markNeverStarted': {
+      const { claim, reason } = action;
+      const { [ANNOTATION_NEVER_STARTED]: _, ...others } = claim.job.metadata.annotations ?? {};
+      const annotations = { ...others, ...(reason !== undefined && { [ANNOTATION_NEVER_STARTED]: reason }) };
+      const { job } = claim;
+      return withClaim(snapshot, claim, { ...job, metadata: { ...job.metadata, annotations } });
+    }
     case 'endStuckJob': {
-      const annotations = { [ANNOTATION_NEVER_STARTED]: action.reason };
-      return withClaim(snapshot, action.claim, withMetadata(action.claim, { annotations }));
+      const marked = withMetadata(action.claim, {
+        annotations: { [ANNOTATION_NEVER_STARTED]: action.reason },
+      });
+      const spec = { ...Object(marked['spec']), activeDeadlineSeconds: 1 };
+      return withClaim(snapshot, action.claim, { ...marked, spec });
     }
     case 'stopPods': {
       const { name } = action.claim.job.metadata;

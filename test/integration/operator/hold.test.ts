@@ -8,12 +8,13 @@ import { OperatorStage } from '../../support/operator-stage.ts';
 import { conditionOf, jobTemplate, ledgerOf, QueueCase } from '../../support/queue-case.ts';
 import { blockPod, endPod, leaveUnscheduled, podsOf } from '../../support/worker-pods.ts';
 
+const CASES = ['image', 'deadline', 'room', 'quota', 'full', 'policy', 'worker'];
 let stage: OperatorStage;
 jest.setTimeout(120_000);
 
 beforeAll(async () => {
-  stage = await OperatorStage.set(['image', 'room', 'quota', 'full', 'policy', 'busy', 'worker']);
-  await stage.startOperator({ cases: ['image', 'room', 'quota', 'full', 'policy', 'worker'] });
+  stage = await OperatorStage.set([...CASES, 'busy']);
+  await stage.startOperator({ cases: CASES });
 });
 
 afterAll(async () => {
@@ -99,6 +100,29 @@ test.concurrent('an image that no node takes holds intake; a new one replaces th
   const succeeded = jobs.filter((job) => claimFrom(job).outcome === 'succeeded');
   expect(new Set(succeeded.flatMap((job) => ledgerOf(job).messages.map(({ id }) => id))).size).toBe(8);
   for (const job of probe) expect(await podsOf(stage.client, job)).toEqual([]);
+});
+
+test.concurrent('a deadline that passes while no pod can start costs no attempt and no receive', async () => {
+  const template = { spec: { containers: [{ name: 'worker', image: 'worker:1' }] } };
+  const spec = { maxConcurrentJobs: 1, jobTemplate: { spec: { activeDeadlineSeconds: 6, template } } };
+  const queue = await QueueCase.ready(stage, 'deadline', { spec });
+  const id = await queue.send('waits');
+  const first = await queue.jobOf(id);
+  await blockPod(stage.client, first, { reason: 'InvalidImageName', message: 'invalid reference format' });
+  await queue.whenCondition('Ready', { status: 'False', reason: 'InvalidImageName' });
+
+  const second = await eventually(
+    async () => (await queue.jobs()).find(({ metadata }) => metadata.name === `${first.metadata.name}-r2`),
+    (job) => job !== undefined,
+    { what: 'the second run', timeoutMs: 40_000 },
+  );
+  // Once it starts it counts like any other.
+  if (second) await endPod(stage.client, second, { exitCode: 1 });
+  await queue.jobOf(id, 2);
+  expect(claimFrom((await queue.getJob(first.metadata.name)) ?? first).failure?.reason).toBe(
+    'DeadlineExceeded',
+  );
+  expect(second && receives([first, second])).toEqual([1, 1]);
 });
 
 test.concurrent('pods without a node are told of, and hold nothing', async () => {

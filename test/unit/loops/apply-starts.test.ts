@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { ANNOTATION_NEVER_STARTED } from '../../../operator/api/names.ts';
+import { claimFrom } from '../../../operator/plan/claim.ts';
 import type { EventSubject } from '../../../operator/plan/types.ts';
 import { EVENTS, JOBS } from '../../../operator/world.ts';
 import { aMessage } from '../../support/builders.ts';
@@ -44,6 +45,20 @@ describe('ending a Job that never started', () => {
     stage.faults.push({ verb: 'patch', error: kubeFailure('NotFound', 'terminal'), carriedOut: false });
     await stage.apply({ kind: 'endStuckJob', claim, reason });
     expect(stage.world.caches.jobs.list()).toEqual([]);
+    expect(stage.told).toEqual([]);
+  });
+});
+
+describe('marking a Job that has not started', () => {
+  test('says so on it and changes nothing else, and takes it back', async () => {
+    const claim = stage.existing(jobFor(aMessage()));
+    const { name } = claim.job.metadata;
+    await stage.apply({ kind: 'markNeverStarted', claim, reason: 'Unschedulable' });
+    const marked = stage.stored(name);
+    expect(marked?.metadata.annotations?.[ANNOTATION_NEVER_STARTED]).toBe('Unschedulable');
+    expect(marked?.['spec']).toEqual(claim.job['spec']);
+    if (marked) await stage.apply({ kind: 'markNeverStarted', claim: claimFrom(marked), reason: undefined });
+    expect(stage.stored(name)?.metadata.annotations).toEqual(claim.job.metadata.annotations);
     expect(stage.told).toEqual([]);
   });
 });

@@ -247,6 +247,7 @@ function subjectOf(action: Action): string {
     case 'settle':
     case 'stopPods':
     case 'endStuckJob':
+    case 'markNeverStarted':
     case 'deleteJob':
       return `${action.kind} ${action.claim.job.metadata.name}`;
     case 'discard':

@@ -63,6 +63,21 @@ describe('an infrastructure fault', () => {
       {},
       true,
     ],
+    [
+      'a deadline that passed before any worker could start',
+      {
+        annotations: { [ANNOTATION_NEVER_STARTED]: 'x' },
+        failure: { reason: 'DeadlineExceeded', message: 'Job was active longer than specified deadline' },
+      },
+      {},
+      true,
+    ],
+    [
+      'a worker that has started and failed since its Job was marked',
+      { annotations: { [ANNOTATION_NEVER_STARTED]: 'x' } },
+      { result: { exitCode: 1, reason: 'Error', message: '' } },
+      false,
+    ],
     ['an exit code', {}, { result: { exitCode: 137, reason: 'OOMKilled', message: '' } }, false],
     ['an evicted pod whose worker had ended', {}, { result: { ...EVICTED, exitCode: 1 } }, false],
     ['a pod that is gone', {}, {}, false],

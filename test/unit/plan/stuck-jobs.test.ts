@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
+import { claimFrom } from '../../../operator/plan/claim.ts';
 import type { JobStart } from '../../../operator/plan/job-start.ts';
 import { planEventReads } from '../../../operator/plan/start-events.ts';
 import { planStuckJobs } from '../../../operator/plan/stuck-jobs.ts';
 import type { Claim, StartEvents } from '../../../operator/plan/types.ts';
-import { aClaim, aQueue, aRevision, type ClaimParts, NOW_MS } from '../../support/builders.ts';
+import { aClaim, aJob, aQueue, aRevision, type ClaimParts, NOW_MS } from '../../support/builders.ts';
 
 const CURRENT = aRevision(aQueue({ image: 'worker:2' }), 2);
 const TROUBLE: JobStart = {
@@ -25,6 +26,14 @@ const unexplained = (uid = 'u'): JobStart => ({
 const STARTING: JobStart = { kind: 'starting', lookAgainAtMs: NOW_MS + 1, unexplained: undefined };
 const STARTED: JobStart = { kind: 'started', atMs: NOW_MS };
 
+const MARK = { 'batchqueue.io/never-started': 'ImagePullFailing' };
+
+/** A Job with this `activeDeadlineSeconds`. */
+function withDeadline(activeDeadlineSeconds: number, parts: ClaimParts): Claim {
+  const job = aJob(parts);
+  return claimFrom({ ...job, spec: { ...Object(job['spec']), activeDeadlineSeconds } });
+}
+
 const planned = (claim: Claim, start: JobStart, current: typeof CURRENT | undefined = CURRENT) =>
   planStuckJobs([claim], new Map([[claim.job.metadata.name, start]]), current);
 
@@ -44,7 +53,6 @@ describe('a Job of an older revision', () => {
     ['that runs', { running: true }, TROUBLE],
     ['that has ended', { outcome: 'failed' }, TROUBLE],
     ['that somebody deletes', { deleting: true }, TROUBLE],
-    ['that is being ended already', { annotations: { 'batchqueue.io/never-started': 'x' } }, TROUBLE],
     ['that is the current one', { revision: 2 }, TROUBLE],
   ])('%s is left alone', (_, parts, start) => {
     expect(planned(aClaim({ revision: 1, ...parts }), start)).toEqual([]);
@@ -53,6 +61,36 @@ describe('a Job of an older revision', () => {
   test('is left alone until the API server takes Jobs of the current one', () => {
     const claim = aClaim({ revision: 1 });
     expect(planStuckJobs([claim], new Map([[claim.job.metadata.name, TROUBLE]]), undefined)).toEqual([]);
+  });
+
+  test('is ended once, also when it was marked before', () => {
+    const marked = withDeadline(3_600, { revision: 1, annotations: MARK });
+    expect(planned(marked, TROUBLE)).toMatchObject([{ kind: 'endStuckJob' }]);
+    expect(planned(withDeadline(1, { revision: 1, annotations: MARK }), TROUBLE)).toEqual([]);
+  });
+});
+
+describe('a Job of the current revision', () => {
+  test('that cannot start before its deadline is marked, once', () => {
+    const claim = withDeadline(3_600, { revision: 2 });
+    expect(planned(claim, TROUBLE)).toEqual([
+      { kind: 'markNeverStarted', claim, reason: 'ImagePullFailing' },
+    ]);
+    expect(planned(withDeadline(3_600, { revision: 2, annotations: MARK }), TROUBLE)).toEqual([]);
+  });
+
+  test('is not marked without a deadline, nor while nothing is wrong', () => {
+    expect(planned(aClaim({ revision: 2 }), TROUBLE)).toEqual([]);
+    expect(planned(withDeadline(3_600, { revision: 2 }), STARTING)).toEqual([]);
+  });
+
+  test.each<[string, ClaimParts, JobStart]>([
+    ['whose worker has started', {}, STARTED],
+    ['that runs, whatever is known of its pods', { running: true }, TROUBLE],
+  ])('%s counts like any other again', (_, parts, start) => {
+    const claim = withDeadline(3_600, { revision: 2, annotations: MARK, ...parts });
+    expect(planned(claim, start)).toEqual([{ kind: 'markNeverStarted', claim, reason: undefined }]);
+    expect(planned(withDeadline(3_600, { revision: 2, ...parts }), start)).toEqual([]);
   });
 });
 
