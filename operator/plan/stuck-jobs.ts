@@ -19,22 +19,36 @@ export function planStuckJobs(
   starts: ReadonlyMap<string, JobStart>,
   current: Revision | undefined,
 ): Action[] {
-  return claims.flatMap((claim): Action[] => {
-    if (!isActive(claim) || claim.settled || claim.deleting) return [];
-    const { metadata } = claim.job;
-    const isMarked = metadata.annotations?.[ANNOTATION_NEVER_STARTED] !== undefined;
-    const deadlineSeconds: unknown = Object(claim.job['spec'])['activeDeadlineSeconds'];
-    if (isMarked && deadlineSeconds === AT_ONCE_SECONDS) return [];
-    const start = starts.get(metadata.name);
-    if (claim.running || start?.kind === 'started') {
-      return isMarked ? [{ kind: 'markNeverStarted', claim, reason: undefined }] : [];
-    }
-    const reason = stuckFor(start);
-    if (reason === undefined) return [];
-    if (current && claim.revision !== current.number) return [{ kind: 'endStuckJob', claim, reason }];
-    const isDue = deadlineSeconds !== undefined && !isMarked;
-    return isDue ? [{ kind: 'markNeverStarted', claim, reason }] : [];
-  });
+  return claims
+    .filter((claim) => isActive(claim) && !claim.settled && !claim.deleting && !isBeingEnded(claim))
+    .flatMap((claim) => planOne(claim, starts.get(claim.job.metadata.name), current) ?? []);
+}
+
+function planOne(
+  claim: Claim,
+  start: JobStart | undefined,
+  current: Revision | undefined,
+): Action | undefined {
+  if (claim.running || start?.kind === 'started') {
+    return isMarked(claim) ? { kind: 'markNeverStarted', claim, reason: undefined } : undefined;
+  }
+  const reason = stuckFor(start);
+  if (reason === undefined) return undefined;
+  if (current && claim.revision !== current.number) return { kind: 'endStuckJob', claim, reason };
+  if (deadlineOf(claim) === undefined || isMarked(claim)) return undefined;
+  return { kind: 'markNeverStarted', claim, reason };
+}
+
+function isMarked({ job }: Claim): boolean {
+  return job.metadata.annotations?.[ANNOTATION_NEVER_STARTED] !== undefined;
+}
+
+function isBeingEnded(claim: Claim): boolean {
+  return isMarked(claim) && deadlineOf(claim) === AT_ONCE_SECONDS;
+}
+
+function deadlineOf({ job }: Claim): unknown {
+  return Object(job['spec'])['activeDeadlineSeconds'];
 }
 
 function stuckFor(start: JobStart | undefined): string | undefined {
