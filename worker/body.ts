@@ -1,5 +1,5 @@
 /** What a message asks for: the body as JSON, checked field by field. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { WorkerError } from './contract/errors.ts';
 import type { Columns } from './rows-transform.ts';
 import { problemOfPath } from './storage-path.ts';

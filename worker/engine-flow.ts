@@ -69,9 +69,9 @@ function engineFor({ engine, seed, firstByte }: EngineTask, blockBytes: number):
     : new KernelEngine(seed, firstByte, MAX_CARRY_BYTES + blockBytes);
 }
 
-/** Goes on at the current position and, unlike write(), writeFile() never stops half-way. */
+/** Goes on at the current position. A write may stop half-way, on a disk that is about to be full for one. */
 async function written(bytes: Buffer, rowCount: number, { output, totals }: EngineFiles): Promise<void> {
-  await output.writeFile(bytes);
+  for (let at = 0; at < bytes.length; ) at += (await output.write(bytes, at)).bytesWritten;
   totals.bytesOut += bytes.length;
   totals.rowsIn = Math.max(0, rowCount);
   totals.rowsOut = Math.max(0, rowCount);

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { lstat } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { errnoOf } from './contract/errors.ts';
 import { publish } from './publication.ts';
 import { type Location, openInput, pathOf } from './storage.ts';
