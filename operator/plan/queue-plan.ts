@@ -134,6 +134,7 @@ function planIntake(queue: BatchQueue, room: number, { observation }: Snapshot):
   return {
     queue: ref,
     room,
+    perJob: settings.batchSize,
     // A receive on a FIFO queue brings one group, if it can: no more of it than one Job takes.
     perReceive: isFifo(ref) ? Math.min(MAX_PER_RECEIVE, settings.batchSize) : MAX_PER_RECEIVE,
     visibilityTimeoutSeconds: settings.visibilityTimeoutSeconds,

@@ -38,6 +38,7 @@ describe('intake', () => {
     expect(plan(aSnapshot({ claims })).intake).toEqual({
       queue: QUEUE,
       room: 8,
+      perJob: 1,
       perReceive: 10,
       visibilityTimeoutSeconds: 300,
     });
