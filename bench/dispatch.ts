@@ -23,7 +23,7 @@ const BURST_WORK_MS = 2_000;
 const BATCH_WORK_MS = 0;
 /** Lone messages come this long after the Job of the one before, at most: as likely at any moment of a poll. */
 const LONE_PAUSE_MS = 100;
-const BATCH_SIZE = Number(process.env['BS'] ?? 100);
+const BATCH_SIZE = 100;
 const IN_FLIGHT = [8, 16, 32, 64];
 const LATE_COUNTS_MS = 30_000;
 const PHASE_TIMEOUT_MS = 60_000;
@@ -219,7 +219,6 @@ async function measureBareCreates(stage: Stage, jobs: readonly SentJob[]): Promi
     await clearJobs(stage);
     const tookMs = z.number().parse(await client.ask('create', { jobsPath, inFlight }));
     const perSecond = (jobs.length / tookMs) * 1_000;
-    if (process.env['V']) console.log(inFlight, perSecond);
     best = Math.max(best, perSecond);
     await whenStarted(stage, jobs.length);
   }

@@ -4,6 +4,7 @@ import { parseBatchQueue } from '../api/validate.ts';
 import { messageOf, retryAfterMsOf } from '../errors.ts';
 import { claimFrom, isClaim } from '../plan/claim.ts';
 import { planQueue } from '../plan/queue-plan.ts';
+import { remember } from '../plan/remember.ts';
 import { currentRevision, revisionFrom } from '../plan/revision.ts';
 import type { Action, Claim, PodsOfJob, Revision, Snapshot } from '../plan/types.ts';
 import type { KubeObject } from '../ports.ts';
@@ -61,6 +62,8 @@ export function claimsOf(namespace: string, name: string, world: World): readonl
   return world.caches.jobs.byIndex(`${namespace}/${name}`).map(claimFrom).filter(isClaim);
 }
 
+const batchQueueFrom = remember((object: KubeObject) => parseBatchQueue(object));
+
 interface Observed {
   readonly object: KubeObject | undefined;
   readonly session: QueueSession;
@@ -69,7 +72,7 @@ interface Observed {
 }
 
 function observe(namespace: string, name: string, { object, session, world, pods }: Observed): Snapshot {
-  const parsed = object && parseBatchQueue(object);
+  const parsed = object && batchQueueFrom(object);
   const queue = parsed?.ok ? parsed.queue : undefined;
   const alive = object !== undefined && object.metadata.deletionTimestamp === undefined;
   session.observer.watch(alive ? queue?.spec.queue.url : undefined);
