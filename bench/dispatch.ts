@@ -12,15 +12,17 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { PODS } from '../operator/world.ts';
 import { line, loadLine, percentile, rounded, writeJson } from './engine/figures.ts';
-import { clearJobs, JobWatch } from './engine/jobs.ts';
+import { clearJobs, JobWatch, type Work } from './engine/jobs.ts';
 import { Operator, type SentJob } from './engine/operator.ts';
 import { Stage } from './engine/stage.ts';
 import { until } from './engine/wait.ts';
 
-/** How long Jobs run, in milliseconds. */
-const LONE_WORK_MS = 200;
-const BURST_WORK_MS = 2_000;
-const BATCH_WORK_MS = 0;
+/** A lone Job runs this long. */
+const LONE_WORK: Work = { kind: 'time', ms: 200 };
+/** Jobs of a burst run until their slot is about to be needed: what is compared is making Jobs, of which 1,000 may run. */
+const BURST_WORK: Work = { kind: 'room', jobs: 900 };
+/** What is compared is handling messages, so batches take no time. */
+const NO_WORK: Work = { kind: 'time', ms: 0 };
 /** Lone messages come this long after the Job of the one before, at most: as likely at any moment of a poll. */
 const LONE_PAUSE_MS = 100;
 const BATCH_SIZE = 100;
@@ -156,7 +158,7 @@ function burstsOf({ bursts, lateBurst }: Size): readonly Burst[] {
 
 /** One message at a time to a queue at rest, and the whole life of each: what it takes to be seen, and what it costs. */
 async function measureLone({ stage, watch, operator }: Run, count: number) {
-  watch.setWork(LONE_WORK_MS);
+  watch.setWork(LONE_WORK);
   const before = { sqs: await stage.sqsRequests('lone'), kubernetes: await operator.requests() };
   const latenciesMs: number[] = [];
   for (let sent = 0; sent < count; sent += 1) {
@@ -182,9 +184,9 @@ async function measureLone({ stage, watch, operator }: Run, count: number) {
   };
 }
 
-/** From the first send to the last Job. Jobs run for two seconds, so that settling goes on beside. */
+/** From the first send to the last Job. */
 async function measureBurst({ stage, watch, operator }: Run, { queue, messages, countsLateSeconds }: Burst) {
-  watch.setWork(BURST_WORK_MS);
+  watch.setWork(BURST_WORK);
   await stage.makeCountsLate(countsLateSeconds * 1_000);
   await operator.takeJobs();
   const startedAtMs = performance.now();
@@ -193,6 +195,7 @@ async function measureBurst({ stage, watch, operator }: Run, { queue, messages, 
     Promise.resolve(watch.jobsOf(queue).length >= messages),
   );
   const lastMs = Math.max(...watch.jobsOf(queue).map(({ seenAtMs }) => seenAtMs));
+  watch.setWork({ kind: 'room', jobs: 0 });
   await whenSettled(stage, queue, messages);
   await stage.makeCountsLate(0);
   assertOneJobEach(watch, queue, messages);
@@ -202,7 +205,7 @@ async function measureBurst({ stage, watch, operator }: Run, { queue, messages, 
 
 /** From the first message there to the last one deleted, in Jobs of a hundred that end as soon as they have started. */
 async function measureBatched({ stage, watch }: Run, messages: number): Promise<number> {
-  watch.setWork(BATCH_WORK_MS);
+  watch.setWork(NO_WORK);
   const startedAtMs = performance.now();
   await stage.sendMany('batched', messages);
   await whenSettled(stage, 'batched', messages);

@@ -10,7 +10,13 @@ const MESSAGE_ID = 'batchqueue.io/message-id';
 const JOBS_PATH = '/apis/batch/v1/namespaces';
 /** The benchmark wants names and labels only: the less it reads, the less it takes from what it measures. */
 const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json';
-const PARALLEL = 32;
+/** Requests at once that end Jobs or remove them. */
+const PARALLEL = 16;
+
+/** How long Jobs run: for a time after the Job controller has started them, or as long as so many may run at once. */
+export type Work =
+  | { readonly kind: 'time'; readonly ms: number }
+  | { readonly kind: 'room'; readonly jobs: number };
 
 /** A Job that was made while the benchmark watched. */
 export interface SeenJob {
@@ -23,8 +29,7 @@ export interface SeenJob {
 }
 
 /**
- * Watches Jobs and plays what runs them: a Job ends a while after the Job controller has started it. Only the Job's
- * status is written, in one patch that the API server accepts beside a running Job controller: start time, both
+ * Watches Jobs and plays what runs them. Only the Job's status is written, in one patch that the API server accepts beside a running Job controller: start time, both
  * conditions of success and the completion time are there, no pod is active or uncounted. The controller leaves a
  * finished Job alone.
  */
@@ -32,11 +37,16 @@ export class JobWatch {
   readonly #stage: Stage;
   readonly #seen: SeenJob[] = [];
   readonly #byMessage = new Map<string, SeenJob>();
-  readonly #ended = new Set<string>();
+  readonly #started = new Set<string>();
+  /** Names of Jobs that run, the oldest first. */
+  readonly #running: string[] = [];
+  /** Names of Jobs that are about to end. */
+  readonly #ending: string[] = [];
+  #enders = 0;
   readonly #waiting = new Map<string, (job: SeenJob) => void>();
   readonly #abort = new AbortController();
   readonly #problems: unknown[] = [];
-  #workMs: number | undefined;
+  #work: Work | undefined;
 
   private constructor(stage: Stage) {
     this.#stage = stage;
@@ -51,9 +61,10 @@ export class JobWatch {
     return watch;
   }
 
-  /** How long Jobs run that start from now on; undefined: without end. */
-  setWork(ms: number | undefined): void {
-    this.#workMs = ms;
+  /** For Jobs that start from now on, and with `room` also for those that run; undefined: they run without end. */
+  setWork(work: Work | undefined): void {
+    this.#work = work;
+    this.#makeRoom();
   }
 
   /** Every Job of this BatchQueue that was made. Throws what went wrong with the watch, if anything did. */
@@ -118,11 +129,28 @@ export class JobWatch {
 
   /** The first change of a Job is the Job controller's: it has a start time now. */
   #noteStart({ metadata: { uid = '', name } }: KubeObject): void {
-    if (this.#workMs === undefined || this.#ended.has(uid)) return;
-    this.#ended.add(uid);
-    setTimeout(() => {
-      void endJob(this.#stage, name).catch((error: unknown) => this.#problems.push(error));
-    }, this.#workMs);
+    if (this.#started.has(uid)) return;
+    this.#started.add(uid);
+    if (this.#work?.kind === 'time') setTimeout(() => this.#end(name), this.#work.ms);
+    else this.#running.push(name);
+    this.#makeRoom();
+  }
+
+  #makeRoom(): void {
+    if (this.#work?.kind !== 'room') return;
+    for (const name of this.#running.splice(0, this.#running.length - this.#work.jobs)) this.#end(name);
+  }
+
+  #end(name: string): void {
+    this.#ending.push(name);
+    if (this.#enders < PARALLEL) void this.#endAll();
+  }
+
+  async #endAll(): Promise<void> {
+    this.#enders += 1;
+    for (let name = this.#ending.shift(); name !== undefined; name = this.#ending.shift())
+      await endJob(this.#stage, name).catch((error: unknown) => this.#problems.push(error));
+    this.#enders -= 1;
   }
 }
 
