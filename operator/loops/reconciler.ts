@@ -20,7 +20,7 @@ const STATUS_PERIOD_MS = 500;
 /** Longest time between two attempts to write a status, in milliseconds. */
 const STATUS_RETRY_MAX_MS = 60_000;
 /** How many actions of one plan are under way at once. */
-const PARALLEL_ACTIONS = 16;
+const PARALLEL_ACTIONS = 48;
 
 /**
  * One turn for one BatchQueue: observe → plan → apply → one status write. Level-triggered: it looks at the world as it
