@@ -28,7 +28,7 @@ const LONE_PAUSE_MS = 100;
 const BATCH_SIZE = 100;
 const IN_FLIGHT = [8, 16, 32, 64];
 const LATE_COUNTS_MS = 30_000;
-const PHASE_TIMEOUT_MS = 60_000;
+const PHASE_TIMEOUT_MS = 600_000;
 
 interface Size {
   readonly lone: number;
