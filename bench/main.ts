@@ -1,11 +1,26 @@
 import { benchCsv } from './csv.ts';
+import { benchDispatch } from './dispatch.ts';
+import { benchIdle } from './idle.ts';
 
-/** `npm run bench -- csv [--json FILE] [--rows 3000000,10000000] [--rounds 3] [--directory DIR]` */
-const [name, ...args] = process.argv.slice(2);
+/**
+ * `npm run bench -- NAME [--json FILE]`
+ *
+ *     csv [--rows 3000000,10000000] [--rounds 3] [--directory DIR]
+ *     dispatch [--short] [--profile DIR]
+ *     idle [--short]
+ */
+const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  csv: benchCsv,
+  dispatch: benchDispatch,
+  idle: benchIdle,
+};
 
-if (name === 'csv') {
-  await benchCsv(args);
+const [name = 'nothing', ...args] = process.argv.slice(2);
+const benchmark = BENCHMARKS[name];
+
+if (benchmark) {
+  await benchmark(args);
 } else {
-  process.stderr.write(`got ${name ?? 'nothing'}, allowed: csv\n`);
+  process.stderr.write(`got ${name}, allowed: ${Object.keys(BENCHMARKS).join(', ')}\n`);
   process.exitCode = 64;
 }

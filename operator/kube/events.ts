@@ -65,8 +65,9 @@ export class EventRecorder {
     series.count += 1;
     series.lastAt = this.#options.clock.now();
     this.#waiting.add(series);
-    // With a timer set the rest waits for tokens or for the server; what is new need not.
-    this.#write();
+    // What has no token waits for one; a storm must cost nothing more than being counted.
+    if (this.#bucketOf(series).has()) this.#write();
+    else if (!this.#cancelTimer) this.#writeLater();
   }
 
   /** Writes what waits, without regard to buckets, once; stops at the first call that gets no answer (5 s). Never throws. */

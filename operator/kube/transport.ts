@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
+import { createSecureContext } from 'node:tls';
 import { KubeConfig } from '@kubernetes/client-node';
 import { Agent } from 'undici';
 import { messageOf, OperatorError } from '../errors.ts';
@@ -174,10 +175,8 @@ function newAgent(applied: RequestOptions, connections: number): Agent {
     headersTimeout: HEADERS_TIMEOUT_MS,
     keepAliveTimeout: IDLE_TIMEOUT_MS,
     connect: {
-      ca,
-      cert,
-      key,
-      passphrase,
+      // Reading certificates takes milliseconds: once per pool, not once per connection.
+      secureContext: createSecureContext({ ca, cert, key, passphrase }),
       rejectUnauthorized,
       servername,
       timeout: CONNECT_TIMEOUT_MS,

@@ -45,6 +45,8 @@ interface Kept {
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
   readonly #kept = new Map<string, Kept>();
+  /** The same leases by key: a turn of one BatchQueue must not look at those of all others. */
+  readonly #idsOf = new Map<string, Set<string>>();
   #cancelTimer: (() => void) | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #stopped = false;
@@ -56,7 +58,6 @@ export class Heartbeat {
   /** Keeps a lease that a receive has just taken; `lease.receivedAtMs` is when that request started. */
   hold(key: string, lease: Lease): void {
     this.#keep(key, lease);
-    this.#schedule();
   }
 
   /**
@@ -65,11 +66,8 @@ export class Heartbeat {
    */
   publish(key: string, leases: readonly Lease[]): void {
     const named = new Set(leases.map(idOf));
-    for (const [id, kept] of this.#kept) {
-      if (kept.key === key && !named.has(id)) this.#kept.delete(id);
-    }
+    for (const id of this.#idsOf.get(key) ?? []) if (!named.has(id)) this.#forget(id);
     for (const lease of leases) this.#keep(key, lease);
-    this.#schedule();
   }
 
   /**
@@ -82,7 +80,7 @@ export class Heartbeat {
       const id = idOf({ queue, messageId });
       const renewal = this.#kept.get(id)?.renewal;
       if (renewal) renewals.push(renewal);
-      this.#kept.delete(id);
+      this.#forget(id);
     }
     await Promise.all(renewals);
   }
@@ -127,11 +125,12 @@ export class Heartbeat {
         known.lease = lease;
         const dueAtMs = dueAt(lease.receivedAtMs, lease.visibilityTimeoutSeconds);
         if (Number.isFinite(known.dueAtMs)) known.dueAtMs = Math.min(known.dueAtMs, dueAtMs);
+        this.#wakeAt(known.dueAtMs);
       }
       return;
     }
     const trustedUntilMs = trustedUntil(lease.receivedAtMs, lease.visibilityTimeoutSeconds);
-    this.#kept.set(id, {
+    this.#put(id, {
       key,
       lease,
       // Of a lease from before a restart nobody knows whether it was renewed.
@@ -142,18 +141,34 @@ export class Heartbeat {
     });
   }
 
-  #schedule(): void {
-    if (this.#stopped) return;
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const { dueAtMs, renewal } of this.#kept.values())
-      if (!renewal) earliest = Math.min(earliest, dueAtMs);
-    if (earliest >= this.#timerAtMs) return;
+  #put(id: string, kept: Kept): void {
+    this.#forget(id);
+    this.#kept.set(id, kept);
+    const ids = this.#idsOf.get(kept.key) ?? new Set();
+    this.#idsOf.set(kept.key, ids.add(id));
+    this.#wakeAt(kept.dueAtMs);
+  }
+
+  #forget(id: string): void {
+    const key = this.#kept.get(id)?.key;
+    if (key === undefined) return;
+    this.#kept.delete(id);
+    const ids = this.#idsOf.get(key);
+    ids?.delete(id);
+    if (ids?.size === 0) this.#idsOf.delete(key);
+  }
+
+  /** Sees to it that a turn comes then, or earlier. */
+  #wakeAt(dueAtMs: number): void {
+    if (this.#stopped || dueAtMs >= this.#timerAtMs) return;
     this.#cancelTimer?.();
-    this.#timerAtMs = earliest;
-    this.#cancelTimer = this.#options.clock.after(Math.max(0, earliest - this.#options.clock.now()), () => {
+    this.#timerAtMs = dueAtMs;
+    this.#cancelTimer = this.#options.clock.after(Math.max(0, dueAtMs - this.#options.clock.now()), () => {
       this.#timerAtMs = Number.POSITIVE_INFINITY;
       void this.beat();
-      this.#schedule();
+      let earliest = Number.POSITIVE_INFINITY;
+      for (const kept of this.#kept.values()) if (!kept.renewal) earliest = Math.min(earliest, kept.dueAtMs);
+      this.#wakeAt(earliest);
     });
   }
 
@@ -184,8 +199,8 @@ export class Heartbeat {
       } else {
         kept.dueAtMs = this.#options.clock.now() + RETRY_MS;
       }
+      this.#wakeAt(kept.dueAtMs);
     }
-    this.#schedule();
   }
 
   /**

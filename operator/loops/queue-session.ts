@@ -70,7 +70,6 @@ export class QueueSession {
     this.observer = new QueueObserver({ ...options, onChange: options.onChange });
     this.intake = new Intake({
       ...options,
-      onProblem: options.onChange,
       onReceived: (message) => {
         options.heartbeat.hold(options.key, leaseOf(message));
         this.observer.stir();

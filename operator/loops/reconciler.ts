@@ -4,6 +4,7 @@ import { parseBatchQueue } from '../api/validate.ts';
 import { messageOf, retryAfterMsOf } from '../errors.ts';
 import { claimFrom, isClaim } from '../plan/claim.ts';
 import { planQueue } from '../plan/queue-plan.ts';
+import { remember } from '../plan/remember.ts';
 import { currentRevision, revisionFrom } from '../plan/revision.ts';
 import type { Action, Claim, PodsOfJob, Revision, Snapshot } from '../plan/types.ts';
 import type { KubeObject } from '../ports.ts';
@@ -20,7 +21,7 @@ const STATUS_PERIOD_MS = 500;
 /** Longest time between two attempts to write a status, in milliseconds. */
 const STATUS_RETRY_MAX_MS = 60_000;
 /** How many actions of one plan are under way at once. */
-const PARALLEL_ACTIONS = 16;
+const PARALLEL_ACTIONS = 48;
 
 /**
  * One turn for one BatchQueue: observe → plan → apply → one status write. Level-triggered: it looks at the world as it
@@ -63,6 +64,8 @@ export function claimsOf(namespace: string, name: string, world: World): readonl
   return world.caches.jobs.byIndex(`${namespace}/${name}`).map(claimFrom).filter(isClaim);
 }
 
+const batchQueueFrom = remember((object: KubeObject) => parseBatchQueue(object));
+
 interface Observed {
   readonly object: KubeObject | undefined;
   readonly session: QueueSession;
@@ -71,7 +74,7 @@ interface Observed {
 }
 
 function observe(namespace: string, name: string, { object, session, world, pods }: Observed): Snapshot {
-  const parsed = object && parseBatchQueue(object);
+  const parsed = object && batchQueueFrom(object);
   const queue = parsed?.ok ? parsed.queue : undefined;
   const alive = object !== undefined && object.metadata.deletionTimestamp === undefined;
   session.observer.watch(alive ? queue?.spec.queue.url : undefined);

@@ -5,6 +5,12 @@ import type { Clock, Log, Random } from '../ports.ts';
 const BACKOFF_BASE_MS = 50;
 const BACKOFF_CAP_MS = 60_000;
 
+/**
+ * Shortest time from the end of a turn to the next one of the same key. A turn looks at everything its key has, so a
+ * burst of changes is best looked at together; one that comes alone waits for nothing.
+ */
+const REST_MS = 25;
+
 /** What a turn may ask for; undefined means that the key rests until somebody adds it. */
 export interface TurnResult {
   /** Another turn after this many milliseconds, also when nothing changes. */
@@ -32,9 +38,9 @@ interface Delayed {
  *
  * A key is in up to three places, as in client-go's work queue:
  *
- *     add ──► waiting (dirty) ──► running ──► done
- *                 ▲                 │ add during the turn: dirty again, waits for the end of the turn
- *                 └─────────────────┘ throw: delayed by backoff; `requeueAfterMs`: delayed by that
+ *     add ──► waiting (dirty) ──► running ──► resting ──► done
+ *                 ▲                 │           │ add during the turn or the rest: dirty again, waits for the end of it
+ *                 └─────────────────┴───────────┘ throw: delayed by backoff; `requeueAfterMs`: delayed by that
  *     addAfter ──► delayed (one timer per key, the earliest wins) ──► add
  *
  * Crash: nothing in here is durable, nor needs to be; the first list after a restart adds every key.
@@ -44,7 +50,9 @@ export class WorkQueue {
   /** Keys in line, in order of arrival; disjoint from `#running`. */
   readonly #waiting = new Set<string>();
   readonly #running = new Map<string, Promise<void>>();
-  /** Keys added during their own turn. */
+  /** Keys that have had their turn just now, with what cancels the end of their rest. */
+  readonly #resting = new Map<string, () => void>();
+  /** Keys added during their own turn, or the rest after it. */
   readonly #dirty = new Set<string>();
   readonly #delayed = new Map<string, Delayed>();
   readonly #failures = new Map<string, number>();
@@ -66,6 +74,8 @@ export class WorkQueue {
     this.#state = 'stopped';
     for (const { cancel } of this.#delayed.values()) cancel();
     this.#delayed.clear();
+    for (const cancel of this.#resting.values()) cancel();
+    this.#resting.clear();
     this.#waiting.clear();
     this.#dirty.clear();
     await Promise.all(this.#running.values());
@@ -73,7 +83,7 @@ export class WorkQueue {
 
   add(key: string): void {
     if (this.#state === 'stopped') return;
-    if (this.#running.has(key)) {
+    if (this.#running.has(key) || this.#resting.has(key)) {
       this.#dirty.add(key);
       return;
     }
@@ -100,7 +110,7 @@ export class WorkQueue {
 
   /** True when no key waits or has a turn; delayed keys do not count. */
   isIdle(): boolean {
-    return this.#waiting.size === 0 && this.#running.size === 0;
+    return this.#waiting.size === 0 && this.#running.size === 0 && this.#dirty.size === 0;
   }
 
   /** How many keys wait for a turn, without running and delayed ones. */
@@ -128,8 +138,17 @@ export class WorkQueue {
       this.#failed(key, error);
     }
     this.#running.delete(key);
-    if (this.#dirty.delete(key)) this.#waiting.add(key);
+    this.#rest(key);
     this.#dispatch();
+  }
+
+  #rest(key: string): void {
+    if (this.#state === 'stopped') return;
+    const cancel = this.#options.clock.after(REST_MS, () => {
+      this.#resting.delete(key);
+      if (this.#dirty.delete(key)) this.add(key);
+    });
+    this.#resting.set(key, cancel);
   }
 
   #failed(key: string, error: unknown): void {

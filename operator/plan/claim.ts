@@ -4,6 +4,7 @@ import type { KubeObject } from '../ports.ts';
 import { parseIndexes } from './index-list.ts';
 import { fatesOf, hasSettlementFinalizer, messageKey, parseLedger } from './ledger.ts';
 import { readJson } from './read-json.ts';
+import { remember } from './remember.ts';
 import type {
   Claim,
   Fate,
@@ -30,7 +31,9 @@ import type {
  * "Settled" is the absence of the finalizer, or an index in one of the ledger's lists; so every arrow survives a crash:
  * what was not recorded is done again.
  */
-export function claimFrom(job: KubeObject): Claim {
+export const claimFrom: (job: KubeObject) => Claim = remember(readClaim);
+
+function readClaim(job: KubeObject): Claim {
   const { metadata } = job;
   const status = statusOf(job);
   const outcome = outcomeOf(status);
@@ -109,7 +112,9 @@ export function fateIn(claim: Claim, messageId: string): Fate | undefined {
 /**
  * The claim that counts for each message, by `messageKey`: the one with the highest attempt, and of that the newest run.
  */
-export function newestClaims(claims: readonly Claim[]): ReadonlyMap<string, Claim> {
+export const newestClaims: (claims: readonly Claim[]) => ReadonlyMap<string, Claim> = remember(findNewest);
+
+function findNewest(claims: readonly Claim[]): ReadonlyMap<string, Claim> {
   const newest = new Map<string, Claim>();
   for (const claim of claims) {
     const { ledger } = claim;

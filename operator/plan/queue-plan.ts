@@ -29,7 +29,7 @@ const MAX_PER_RECEIVE = 10;
 
 /**
  * The one function that decides. Pure and total: the same snapshot gives the same plan. No action is planned again
- * after it was carried out, and within three rounds (a revision, its check, the claims) nothing is left to do.
+ * after it was carried out, and within four rounds (a revision, its check, the claims, tidying up) nothing is left to do.
  */
 export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined): Plan {
   const { queue, claims, inbox } = snapshot;
@@ -47,12 +47,16 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
     live && usable
       ? planIntake(live, gate.room(Math.max(0, slots) * live.spec.queue.batchSize), snapshot)
       : undefined;
+  const forMessages = [
+    ...wanted.filter((action) => !isCreate(action)),
+    ...gate.actions,
+    ...planSettlement(claims, { ...snapshot, queue: live, ...polledQueueOf(snapshot) }),
+  ];
   return {
     actions: [
       ...(live ? planForSpec(live, current, snapshot) : []),
-      ...wanted.filter((action) => !isCreate(action)),
-      ...gate.actions,
-      ...planSettlement(claims, { ...snapshot, queue: live, ...polledQueueOf(snapshot) }),
+      ...forMessages,
+      ...(live ? planHistory(claims, live.spec, forMessages.length > 0) : []),
       ...planSweep(snapshot),
     ],
     intake,
@@ -91,13 +95,12 @@ function planSweep({ sweepAtMs, nowMs, inbox }: Snapshot): Action[] {
   return isDue ? [{ kind: 'sweepPayloads' }] : [];
 }
 
-/** What the spec asks for apart from messages: its revision, the check of it, and no more old Jobs than it wants. */
+/** What the spec asks for apart from messages: its revision, and the check of it. */
 function planForSpec(queue: BatchQueue, current: Revision | undefined, snapshot: Snapshot): Action[] {
   const { revisions, claims } = snapshot;
   return [
     ...planRevisions(queue, revisions, claims),
     ...(current ? planTemplateCheck(queue, current, snapshot) : []),
-    ...planHistory(claims, queue.spec),
   ];
 }
 
@@ -134,6 +137,7 @@ function planIntake(queue: BatchQueue, room: number, { observation }: Snapshot):
   return {
     queue: ref,
     room,
+    perJob: settings.batchSize,
     // A receive on a FIFO queue brings one group, if it can: no more of it than one Job takes.
     perReceive: isFifo(ref) ? Math.min(MAX_PER_RECEIVE, settings.batchSize) : MAX_PER_RECEIVE,
     visibilityTimeoutSeconds: settings.visibilityTimeoutSeconds,

@@ -5,6 +5,7 @@ import { LABEL_QUEUE } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
 import { base32 } from './job-name.ts';
 import { ownerReference } from './owner.ts';
+import { remember } from './remember.ts';
 import type { Action, Claim, Revision, RevisionTemplate } from './types.ts';
 
 /**
@@ -48,8 +49,13 @@ export function hashTemplate(template: RevisionTemplate): string {
   return base32(hash).slice(0, HASH_LENGTH);
 }
 
+/** The hash of what a BatchQueue's spec says now. */
+const currentHash = remember((queue: BatchQueue) => hashTemplate(templateOf(queue)));
+
 /** Reads a ControllerRevision; undefined when it is not one of ours. */
-export function revisionFrom(object: KubeObject): Revision | undefined {
+export const revisionFrom: (object: KubeObject) => Revision | undefined = remember(readRevision);
+
+function readRevision(object: KubeObject): Revision | undefined {
   const stored = storedSchema.safeParse(object);
   if (!stored.success) return undefined;
   const { revision: number, data } = stored.data;
@@ -59,7 +65,7 @@ export function revisionFrom(object: KubeObject): Revision | undefined {
 /** The revision that equals the spec and carries the highest number, if it exists already. */
 export function currentRevision(queue: BatchQueue, revisions: readonly Revision[]): Revision | undefined {
   const newest = byNumber(revisions).at(-1);
-  return newest?.hash === hashTemplate(templateOf(queue)) ? newest : undefined;
+  return newest?.hash === currentHash(queue) ? newest : undefined;
 }
 
 /** What the revisions need: a new one, an old one renumbered, or nothing; and pruning beyond the limit. */
@@ -71,7 +77,7 @@ export function planRevisions(
   if (queue.metadata.deletionTimestamp !== undefined) return [];
   const current = currentRevision(queue, revisions);
   if (current) return prune(queue, revisions, claims, current);
-  const hash = hashTemplate(templateOf(queue));
+  const hash = currentHash(queue);
   const number = nextNumber(queue, revisions, claims);
   const same = revisions.find((revision) => revision.hash === hash);
   if (same) return [{ kind: 'renumberRevision', revision: same, number }];

@@ -380,6 +380,8 @@ export interface IntakeTarget {
   readonly queue: QueueRef;
   /** Messages that may still be taken for Jobs; what is in the inbox or asked for is not taken off. */
   readonly room: number;
+  /** How much of the room one Job takes, full or not. */
+  readonly perJob: number;
   /** Most messages one receive may bring: 10, or less on a FIFO queue, whose groups come together. */
   readonly perReceive: number;
   readonly visibilityTimeoutSeconds: number;

@@ -14,6 +14,7 @@ import type { Clock } from '../ports.ts';
 import type { DeadLetterCopy, EntryResult, MessageQueue, ReceiptEntry, ReceiveOptions } from '../world.ts';
 import { inTens, sendBatches } from './batches.ts';
 import { batchesOf, prepareCopy } from './dead-letter-copy.ts';
+import { GatheredCalls } from './gathered-calls.ts';
 import { type ReceiveAttempt, ReceiveAttempts } from './receive-attempts.ts';
 import { receivedMessage } from './received-message.ts';
 import type { Purpose, SqsClients } from './sqs-clients.ts';
@@ -27,6 +28,7 @@ export class SqsMessageQueue implements MessageQueue {
   readonly #clients: SqsClients;
   readonly #clock: Clock;
   readonly #attempts: ReceiveAttempts;
+  readonly #deletes = new GatheredCalls((queue, entries) => this.#delete(queue, entries));
 
   constructor(clients: SqsClients, clock: Clock) {
     this.#clients = clients;
@@ -54,6 +56,11 @@ export class SqsMessageQueue implements MessageQueue {
   }
 
   delete(queue: QueueRef, entries: readonly ReceiptEntry[]): Promise<readonly EntryResult[]> {
+    // A FIFO queue takes them in the callers' order.
+    return isFifo(queue) ? this.#delete(queue, entries) : this.#deletes.call(queue, entries);
+  }
+
+  #delete(queue: QueueRef, entries: readonly ReceiptEntry[]): Promise<readonly EntryResult[]> {
     return sendBatches(inTens(entries), {
       operation: 'DeleteMessage',
       handles: handlesOf(entries),

@@ -67,8 +67,33 @@ describe('a work queue', () => {
     expect(bench.queue.depth()).toBe(1);
 
     gate.open();
-    await bench.clock.settle();
+    await bench.clock.advance(25);
 
+    expect(keysOf(bench)).toEqual(['a', 'a']);
+  });
+
+  test('looks at a burst of changes together: a key rests after a turn, others do not wait for it', async () => {
+    const bench = aBench(async () => undefined, 2);
+    bench.queue.start();
+    for (let change = 0; change < 9; change += 1) {
+      bench.queue.add('a');
+      await bench.clock.advance(5);
+    }
+    bench.queue.add('b');
+    await bench.clock.settle();
+    expect(keysOf(bench)).toEqual(['a', 'a', 'b']);
+    await bench.clock.advance(25);
+    expect(keysOf(bench)).toEqual(['a', 'a', 'b', 'a']);
+  });
+
+  test('gives a key that has rested its turn at once', async () => {
+    const bench = aBench(async () => undefined, 2);
+    bench.queue.start();
+    bench.queue.add('a');
+    await bench.clock.advance(25);
+    expect(bench.clock.pending()).toBe(0);
+    bench.queue.add('a');
+    await bench.clock.settle();
     expect(keysOf(bench)).toEqual(['a', 'a']);
   });
 

@@ -201,3 +201,25 @@ test('a note is cut to 1024 bytes without breaking a character', () => {
   expect(cutNote('x'.repeat(1024))).toHaveLength(1024);
   expect(Buffer.byteLength(cutNote('ä'.repeat(600)))).toBe(1023);
 });
+
+test('a storm beyond the tokens costs next to nothing', async () => {
+  const { clock, log, server } = aBench();
+  let looks = 0;
+  const counting = {
+    now: () => {
+      looks += 1;
+      return clock.now();
+    },
+    after: (delayMs: number, task: () => void) => clock.after(delayMs, task),
+  };
+  const recorder = new EventRecorder({ client: server, clock: counting, log });
+  for (let index = 0; index < 500; index += 1) {
+    recorder.record(anEvent({ note: `created job ${index}` }));
+    await clock.settle();
+  }
+  expect(server.calls).toHaveLength(25);
+  const before = looks;
+  recorder.record(anEvent({ note: 'one more' }));
+  await clock.settle();
+  expect(looks - before).toBeLessThan(10);
+});

@@ -77,7 +77,13 @@ export class ApplyStage {
       object: { metadata: { name: 'orders', namespace: 'shop', uid: 'queue-uid' } },
       status: {},
     };
-    session.intake.setTarget({ queue: QUEUE, room: 10, perReceive: 10, visibilityTimeoutSeconds: 300 });
+    session.intake.setTarget({
+      queue: QUEUE,
+      room: 10,
+      perJob: 1,
+      perReceive: 10,
+      visibilityTimeoutSeconds: 300,
+    });
   }
 
   /** A message that the poll has brought, under its lease. */

@@ -13,27 +13,27 @@ let clock: VirtualClock;
 let queue: StubQueue;
 let intake: Intake;
 let received: string[];
-let problems: number;
+let changes: number;
 
 beforeEach(() => {
   clock = new VirtualClock();
   queue = new StubQueue();
   received = [];
-  problems = 0;
+  changes = 0;
   intake = new Intake({
     queue,
     clock,
     random: () => 1,
     log: new MemoryLog(),
     onReceived: ({ id }) => received.push(id),
-    onProblem: () => {
-      problems += 1;
+    onChange: () => {
+      changes += 1;
     },
   });
 });
 
 function target(room: number, parts: Partial<IntakeTarget> = {}): IntakeTarget {
-  return { queue: QUEUE, room, perReceive: 10, visibilityTimeoutSeconds: 30, ...parts };
+  return { queue: QUEUE, room, perJob: 1, perReceive: 10, visibilityTimeoutSeconds: 30, ...parts };
 }
 
 /** Messages with these numbers. */
@@ -66,20 +66,29 @@ describe('a poll', () => {
 
   test.each([
     ['without a target', undefined],
-    ['without a slot', target(0)],
+    ['without room', target(0)],
   ])('is not started %s', async (_, given) => {
     intake.setTarget(given);
     await clock.advance(60_000);
     expect(queue.receives).toEqual([]);
   });
 
-  test('is one at a time', () => {
-    intake.setTarget(target(25));
-    intake.setTarget(target(20));
-    expect(queue.receives).toHaveLength(1);
+  test('is one at a time while the queue is at rest', async () => {
+    intake.setTarget(target(100));
+    intake.setTarget(target(90));
+    expect(asked()).toEqual([10]);
+    await bring();
+    await bring(1, 2, 3);
+    await bring(4, 5, 6, 7, 8, 9, 10, 11, 12);
+    expect(queue.receives.map(({ args }) => args.waitSeconds)).toEqual([20]);
   });
 
-  test('counts what is in the inbox: never more is asked for than slots are left', async () => {
+  test('asks for no more than the queue allows per receive', () => {
+    intake.setTarget(target(25, { perReceive: 3 }));
+    expect(asked()).toEqual([3]);
+  });
+
+  test('counts what is in the inbox: never more is asked for than there is room', async () => {
     intake.setTarget(target(5));
     expect(asked()).toEqual([5]);
     await bring(1, 2);
@@ -88,14 +97,24 @@ describe('a poll', () => {
     expect(asked()).toEqual([]);
   });
 
-  test('counts Jobs created since the target was set', async () => {
-    intake.setTarget(target(2));
-    await bring(1, 2);
-    const [first, second] = intake.inbox();
-    if (first) intake.claimed([first]);
+  test('counts Jobs created since the target was set, also what they leave unused', async () => {
+    intake.setTarget(target(9, { perJob: 8 }));
+    await bring(1, 2, 3, 4, 5, 6);
+    expect(asked()).toEqual([3]);
+    intake.claimed(intake.inbox().slice(0, 5));
+    await bring();
     expect(asked()).toEqual([]);
-    if (second) intake.remove(second);
+    intake.remove(aMessage({ id: messageId(6) }));
     expect(asked()).toEqual([1]);
+  });
+
+  test('begins as soon as a new target has room for it', async () => {
+    intake.setTarget(target(2, { perJob: 2 }));
+    await bring(1, 2);
+    intake.claimed(intake.inbox());
+    expect(asked()).toEqual([]);
+    intake.setTarget(target(4));
+    expect(asked()).toEqual([4]);
   });
 
   test('begins again after an empty one, without a pause', async () => {
@@ -112,11 +131,112 @@ describe('a poll', () => {
     expect(asked()).toEqual([]);
   });
 
-  test('is made of the queue that the target names by then', async () => {
-    intake.setTarget(target(2));
-    intake.setTarget(target(2, { queue: OTHER }));
+  test('of another queue does not wait for the one under way, which goes on and is counted', async () => {
+    intake.setTarget(target(12));
+    intake.setTarget(target(12, { queue: OTHER }));
+    expect(queue.receives.map(({ args }) => [args.queue, args.max])).toEqual([
+      [QUEUE, 10],
+      [OTHER, 2],
+    ]);
     await bring(1);
+    expect(intake.inbox()).toHaveLength(1);
     expect(queue.receives.map(({ args }) => args.queue)).toEqual([OTHER]);
+  });
+});
+
+/** Answers the oldest poll with as many new messages as it asked for. */
+async function bringAll(): Promise<void> {
+  const next = received.length;
+  await bring(...Array.from({ length: queue.receives[0]?.args.max ?? 0 }, (_, index) => next + index));
+}
+
+describe('a backlog', () => {
+  test('earns one more poll with every full answer, up to eight, none of which waits', async () => {
+    intake.setTarget(target(1_000));
+    const underWay: number[] = [];
+    for (let answers = 0; answers < 12; answers += 1) {
+      await bringAll();
+      underWay.push(queue.receives.length);
+    }
+    expect(underWay).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8, 8]);
+    expect(new Set(queue.receives.map(({ args }) => args.waitSeconds))).toEqual(new Set([0]));
+  });
+
+  test('that is gone leaves one poll, which waits, and costs no further request', async () => {
+    intake.setTarget(target(1_000));
+    for (let answers = 0; answers < 12; answers += 1) await bringAll();
+    for (let left = 7; left >= 0; left -= 1) {
+      await bring();
+      expect(queue.receives).toHaveLength(Math.max(1, left));
+    }
+    expect(queue.receives.map(({ args }) => args.waitSeconds)).toEqual([20]);
+  });
+
+  test('is not given up for one answer that is not full: SQS may miss messages that are there', async () => {
+    intake.setTarget(target(1_000));
+    for (let answers = 0; answers < 4; answers += 1) await bringAll();
+    await bring();
+    expect(queue.receives).toHaveLength(3);
+    await bringAll();
+    expect(queue.receives).toHaveLength(4);
+  });
+
+  test('is taken no faster than there is room', async () => {
+    intake.setTarget(target(34));
+    await bringAll();
+    await bringAll();
+    expect(asked()).toEqual([10, 4]);
+    await bringAll();
+    await bringAll();
+    expect([asked(), intake.inbox().length]).toEqual([[], 34]);
+  });
+
+  test('of a FIFO queue is taken in receives of one batch each', async () => {
+    intake.setTarget(target(100, { perReceive: 2 }));
+    await bringAll();
+    await bringAll();
+    expect(asked()).toEqual([2, 2]);
+  });
+
+  test('of another queue is another backlog', async () => {
+    intake.setTarget(target(1_000));
+    for (let answers = 0; answers < 4; answers += 1) await bringAll();
+    queue.receives.length = 0;
+    intake.setTarget(target(1_000, { queue: OTHER }));
+    expect(queue.receives.map(({ args }) => args.waitSeconds)).toEqual([20]);
+  });
+});
+
+describe('more messages are expected', () => {
+  test('while a poll that followed a full one is under way, and its end is told', async () => {
+    intake.setTarget(target(100));
+    expect(intake.moreExpected()).toBe(false);
+    await bringAll();
+    expect(intake.moreExpected()).toBe(true);
+    const before = changes;
+    await bring(100);
+    expect([intake.moreExpected(), changes]).toEqual([false, before + 1]);
+  });
+
+  test('not when there is no room for them', async () => {
+    intake.setTarget(target(10));
+    await bringAll();
+    expect(intake.moreExpected()).toBe(false);
+  });
+
+  test('not when that poll fails', async () => {
+    intake.setTarget(target(100));
+    await bringAll();
+    const before = changes;
+    await fail('QueueUnreachable', 'retry');
+    expect([intake.moreExpected(), changes]).toEqual([false, before + 1]);
+  });
+
+  test('not of a queue that is no longer polled', async () => {
+    intake.setTarget(target(100));
+    await bringAll();
+    intake.setTarget(undefined);
+    expect(intake.moreExpected()).toBe(false);
   });
 });
 
@@ -139,14 +259,16 @@ describe('the inbox', () => {
     expect(received).toHaveLength(2);
   });
 
-  test.each(['claimed', 'remove'] as const)('keeps a newer receive than the one that is %s', async (done) => {
+  test.each([
+    ['claimed', (message: Message) => intake.claimed([message])],
+    ['removed', (message: Message) => intake.remove(message)],
+  ])('keeps a newer receive than the one that is %s', async (_, finish) => {
     intake.setTarget(target(5));
     await bring(1);
     const [first] = intake.inbox();
     queue.receives.shift()?.answer([aMessage({ id: messageId(1), receiveCount: 2 })]);
     await clock.settle();
-    if (first && done === 'claimed') intake.claimed([first]);
-    if (first && done === 'remove') intake.remove(first);
+    if (first) finish(first);
     expect(intake.inbox()).toMatchObject([{ id: messageId(1), receiveCount: 2 }]);
   });
 });
@@ -167,16 +289,16 @@ describe('a failing receive', () => {
   test('once is a hiccup; twice is a problem, told once, until it works again', async () => {
     intake.setTarget(target(1));
     await fail('QueueUnreachable', 'retry');
-    expect([intake.problem(), problems]).toEqual([undefined, 0]);
+    expect([intake.problem(), changes]).toEqual([undefined, 0]);
     await clock.advance(30_000);
     await fail('QueueUnreachable', 'retry');
     expect(intake.problem()).toEqual({ reason: 'QueueUnreachable', message: 'sqs: QueueUnreachable' });
     await clock.advance(30_000);
     await fail('QueueUnreachable', 'retry');
-    expect(problems).toBe(1);
+    expect(changes).toBe(1);
     await clock.advance(30_000);
     await bring();
-    expect([intake.problem(), problems]).toEqual([undefined, 2]);
+    expect([intake.problem(), changes]).toEqual([undefined, 2]);
   });
 
   test('that cannot work is told at once, and another reason too', async () => {
@@ -186,7 +308,7 @@ describe('a failing receive', () => {
     await clock.advance(30_000);
     await fail('QueueNotFound', 'terminal');
     expect(intake.problem()?.reason).toBe('QueueNotFound');
-    expect(problems).toBe(2);
+    expect(changes).toBe(2);
   });
 
   test('of one queue does not keep the next one waiting', async () => {
@@ -199,10 +321,28 @@ describe('a failing receive', () => {
     expect(intake.problem()).toBeUndefined();
   });
 
+  test('stops all polls of a backlog, and counts once although they fail together', async () => {
+    intake.setTarget(target(1_000));
+    for (let answers = 0; answers < 3; answers += 1) await bringAll();
+    for (let polls = 0; polls < 3; polls += 1) await fail('QueueUnreachable', 'retry');
+    expect([queue.receives.length, intake.problem()]).toEqual([0, undefined]);
+    await clock.advance(1_000);
+    expect(queue.receives.map(({ args }) => args.waitSeconds)).toEqual([20]);
+  });
+
+  test('of a queue that the target no longer names is nothing to tell', async () => {
+    intake.setTarget(target(20));
+    intake.setTarget(target(20, { queue: OTHER }));
+    await fail('QueueNotFound', 'terminal');
+    expect([intake.problem(), changes]).toEqual([undefined, 0]);
+    expect(queue.receives.map(({ args }) => args.queue)).toEqual([OTHER]);
+  });
+
   test('ends with the target', async () => {
     intake.setTarget(target(1));
     await fail('QueueUnreachable', 'retry');
     intake.setTarget(undefined);
+    expect(clock.pending()).toBe(0);
     await clock.advance(60_000);
     expect(queue.receives).toEqual([]);
     expect(intake.isBusy()).toBe(false);
@@ -239,6 +379,20 @@ describe('drain', () => {
     intake.setTarget(target(5));
     expect(asked()).toEqual([]);
   });
+});
+
+test('drain waits for every poll of a backlog', async () => {
+  intake.setTarget(target(1_000));
+  for (let answers = 0; answers < 3; answers += 1) await bringAll();
+  const state = { drained: false };
+  void intake.drain().then(() => {
+    state.drained = true;
+  });
+  await bring(100);
+  await bring();
+  expect(state.drained).toBe(false);
+  await bring();
+  expect([state.drained, queue.receives.length]).toEqual([true, 0]);
 });
 
 test('untilIdle waits for the poll under way and drains nothing', async () => {

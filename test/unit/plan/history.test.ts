@@ -14,8 +14,16 @@ function ended(number: number, parts: ClaimParts) {
 }
 
 function deleted(limits: [number, number], ...claims: readonly ReturnType<typeof aClaim>[]): string[] {
-  const [successfulJobsHistoryLimit, failedJobsHistoryLimit] = limits;
-  return planHistory(claims, { successfulJobsHistoryLimit, failedJobsHistoryLimit }).map((action) =>
+  return deletedWhile('idle', limits, ...claims);
+}
+
+function deletedWhile(
+  state: 'busy' | 'idle',
+  [successfulJobsHistoryLimit, failedJobsHistoryLimit]: [number, number],
+  ...claims: readonly ReturnType<typeof aClaim>[]
+): string[] {
+  const limits = { successfulJobsHistoryLimit, failedJobsHistoryLimit };
+  return planHistory(claims, limits, state === 'busy').map((action) =>
     action.kind === 'deleteJob' ? action.claim.job.metadata.name : action.kind,
   );
 }
@@ -39,6 +47,13 @@ describe('planHistory', () => {
     ['is being deleted already', { outcome: 'succeeded', deleting: true }],
   ])('never deletes a Job that %s', (_, parts) => {
     expect(deleted([0, 0], ended(1, parts))).toEqual([]);
+  });
+
+  test('waits while messages do, until five hundred Jobs too many are there', () => {
+    const many = Array.from({ length: 504 }, (_, index) => ended(index, { outcome: 'succeeded' }));
+    expect(deletedWhile('busy', [3, 0], ...many.slice(0, 503))).toEqual([]);
+    expect(deletedWhile('busy', [3, 0], ...many)).toEqual(['job-503']);
+    expect(deletedWhile('idle', [3, 0], ...many)).toHaveLength(501);
   });
 
   test('chooses the same Jobs in whatever order they are listed, also among those that ended in one second', () => {

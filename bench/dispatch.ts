@@ -1,0 +1,300 @@
+/**
+ * `npm run bench -- dispatch`: from message to Job, against bare clients in the same run.
+ *
+ * One control plane of the project's own launcher, with its Job controller on; the SQS emulator, the operator and the
+ * bare clients in processes of their own, all on this machine's cores. The benchmark sends messages, watches Jobs, and
+ * marks them complete.
+ */
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { PODS } from '../operator/world.ts';
+import { line, loadLine, percentile, rounded, writeJson } from './engine/figures.ts';
+import { clearJobs, JobWatch, type Work } from './engine/jobs.ts';
+import { Operator, type SentJob } from './engine/operator.ts';
+import { Stage } from './engine/stage.ts';
+import { until } from './engine/wait.ts';
+
+/** A lone Job runs this long. */
+const LONE_WORK: Work = { kind: 'time', ms: 200 };
+/** Jobs of a burst run until their slot is about to be needed: what is compared is making Jobs, of which 1,000 may run. */
+const BURST_WORK: Work = { kind: 'room', jobs: 900 };
+/** What is compared is handling messages, so batches take no time. */
+const NO_WORK: Work = { kind: 'time', ms: 0 };
+/** Lone messages come this long after the Job of the one before, at most: as likely at any moment of a poll. */
+const LONE_PAUSE_MS = 100;
+const BATCH_SIZE = 100;
+const IN_FLIGHT = [8, 16, 32, 64];
+const LATE_COUNTS_MS = 30_000;
+const PHASE_TIMEOUT_MS = 600_000;
+
+interface Size {
+  readonly lone: number;
+  readonly bursts: readonly number[];
+  readonly lateBurst: number;
+  readonly batched: number;
+  /** At most this many Jobs per run of the bare client. */
+  readonly bare: number;
+}
+
+const FULL: Size = { lone: 500, bursts: [500, 2_000], lateBurst: 500, batched: 5_000, bare: 1_000 };
+/** For tests: everything once, in seconds, and no figure worth anything. */
+const SHORT: Size = { lone: 5, bursts: [30], lateBurst: 20, batched: 300, bare: 20 };
+
+interface Burst {
+  readonly queue: string;
+  readonly messages: number;
+  readonly countsLateSeconds: number;
+}
+
+interface Run {
+  readonly stage: Stage;
+  readonly watch: JobWatch;
+  readonly operator: Operator;
+}
+
+/** Runs all of it; prints a table, writes JSON if asked to. Throws when a message got no Job, or more than one. */
+export async function benchDispatch(args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      json: { type: 'string' },
+      short: { type: 'boolean', default: false },
+      lone: { type: 'string' },
+      bursts: { type: 'string' },
+      'late-burst': { type: 'string' },
+      batched: { type: 'string' },
+      /** A directory for a CPU profile of the operator in every phase; figures are worth less then. */
+      profile: { type: 'string' },
+    },
+  });
+  await Stage.use(async (stage) => {
+    const figures = await measure(stage, sizeOf(values), values.profile);
+    print(figures);
+    await writeJson(values.json, figures);
+  });
+}
+
+interface Wanted {
+  readonly short: boolean;
+  readonly lone?: string;
+  readonly bursts?: string;
+  readonly 'late-burst'?: string;
+  readonly batched?: string;
+}
+
+function sizeOf({ short, lone, bursts, 'late-burst': lateBurst, batched }: Wanted): Size {
+  const standard = short ? SHORT : FULL;
+  return {
+    lone: Number(lone ?? standard.lone),
+    bursts: bursts === undefined ? standard.bursts : bursts.split(',').map(Number),
+    lateBurst: Number(lateBurst ?? standard.lateBurst),
+    batched: Number(batched ?? standard.batched),
+    bare: standard.bare,
+  };
+}
+
+type Figures = Awaited<ReturnType<typeof measure>>;
+
+async function measure(stage: Stage, size: Size, profileDirectory: string | undefined) {
+  const bursts = burstsOf(size);
+  await stage.createQueues(['lone', 'batched', 'bare', ...bursts.map(({ queue }) => queue)]);
+  await stage.createBatchQueues(['lone', ...bursts.map(({ queue }) => queue)], { maxConcurrentJobs: 1_000 });
+  await stage.createBatchQueues(['batched'], { maxConcurrentJobs: 20, queue: { batchSize: BATCH_SIZE } });
+  const operator = await Operator.start(stage, profileDirectory === undefined);
+  await stage.whenReady();
+  const watch = await JobWatch.start(stage);
+  const run: Run = { stage, watch, operator };
+  const profiled = <T>(phase: string, work: () => Promise<T>): Promise<T> =>
+    profileDirectory === undefined
+      ? work()
+      : operator.profile(path.join(profileDirectory, `${phase}.cpuprofile`), work);
+
+  const lone = await profiled('lone', () => measureLone(run, size.lone));
+  const ours: { readonly jobs: readonly SentJob[]; readonly made: number; readonly perSecond: number }[] = [];
+  for (const burst of bursts) ours.push(await profiled(burst.queue, () => measureBurst(run, burst)));
+  const messagesPerSecond = await profiled('batched', () => measureBatched(run, size.batched));
+  await operator.kill();
+
+  watch.setWork(undefined);
+  const bare: number[] = [];
+  for (const { jobs } of ours) bare.push(await measureBareCreates(stage, jobs.slice(0, size.bare)));
+  const bareMessagesPerSecond = await measureBareReceives(stage, size.batched);
+  watch.stop();
+
+  return {
+    lone: lone.latency,
+    bursts: bursts.map(({ messages, countsLateSeconds }, index) => {
+      const { made = 0, perSecond = 0 } = ours[index] ?? {};
+      const bareJobsPerSecond = bare[index] ?? Number.NaN;
+      return {
+        messages,
+        jobs: made,
+        jobsPerSecond: rounded(perSecond),
+        bareJobsPerSecond: rounded(bareJobsPerSecond),
+        ratio: rounded(perSecond / bareJobsPerSecond, 3),
+        countsLateSeconds,
+      };
+    }),
+    batched: {
+      batchSize: BATCH_SIZE,
+      messagesPerSecond: rounded(messagesPerSecond),
+      bareMessagesPerSecond: rounded(bareMessagesPerSecond),
+      ratio: rounded(messagesPerSecond / bareMessagesPerSecond, 3),
+    },
+    requestsPerMessage: lone.requestsPerMessage,
+  };
+}
+
+function burstsOf({ bursts, lateBurst }: Size): readonly Burst[] {
+  const countsLateSeconds = LATE_COUNTS_MS / 1_000;
+  return [
+    ...bursts.map((messages) => ({ queue: `burst-${messages}`, messages, countsLateSeconds: 0 })),
+    { queue: 'burst-late', messages: lateBurst, countsLateSeconds },
+  ];
+}
+
+/** One message at a time to a queue at rest, and the whole life of each: what it takes to be seen, and what it costs. */
+async function measureLone({ stage, watch, operator }: Run, count: number) {
+  watch.setWork(LONE_WORK);
+  const before = { sqs: await stage.sqsRequests('lone'), kubernetes: await operator.requests() };
+  const latenciesMs: number[] = [];
+  for (let sent = 0; sent < count; sent += 1) {
+    await sleep(Math.random() * LONE_PAUSE_MS);
+    const sentAtMs = performance.now();
+    const job = await watch.jobOf(await stage.send('lone', `{"input":"in/${sent}.csv"}`));
+    latenciesMs.push(job.seenAtMs - sentAtMs);
+  }
+  await whenSettled(stage, 'lone', count);
+  const after = { sqs: await stage.sqsRequests('lone'), kubernetes: await operator.requests() };
+  assertOneJobEach(watch, 'lone', count);
+  return {
+    latency: {
+      count,
+      p50Ms: rounded(percentile(latenciesMs, 0.5)),
+      p95Ms: rounded(percentile(latenciesMs, 0.95)),
+      p99Ms: rounded(percentile(latenciesMs, 0.99)),
+    },
+    requestsPerMessage: {
+      sqs: rounded(requestsBetween(before.sqs, after.sqs, isOurSqsRequest) / count, 2),
+      kubernetes: rounded(requestsBetween(before.kubernetes, after.kubernetes, isCall) / count, 2),
+    },
+  };
+}
+
+/** From the first send to the last Job. */
+async function measureBurst({ stage, watch, operator }: Run, { queue, messages, countsLateSeconds }: Burst) {
+  watch.setWork(BURST_WORK);
+  await stage.makeCountsLate(countsLateSeconds * 1_000);
+  await operator.takeJobs();
+  const startedAtMs = performance.now();
+  await stage.sendMany(queue, messages);
+  await until(`${messages} Jobs`, PHASE_TIMEOUT_MS, () =>
+    Promise.resolve(watch.jobsOf(queue).length >= messages),
+  );
+  const lastMs = Math.max(...watch.jobsOf(queue).map(({ seenAtMs }) => seenAtMs));
+  watch.setWork({ kind: 'room', jobs: 0 });
+  await whenSettled(stage, queue, messages);
+  await stage.makeCountsLate(0);
+  assertOneJobEach(watch, queue, messages);
+  const perSecond = (messages / (lastMs - startedAtMs)) * 1_000;
+  return { jobs: await operator.takeJobs(), made: watch.jobsOf(queue).length, perSecond };
+}
+
+/** From the first message there to the last one deleted, in Jobs of a hundred that end as soon as they have started. */
+async function measureBatched({ stage, watch }: Run, messages: number): Promise<number> {
+  watch.setWork(NO_WORK);
+  const startedAtMs = performance.now();
+  await stage.sendMany('batched', messages);
+  await whenSettled(stage, 'batched', messages);
+  return (messages / (performance.now() - startedAtMs)) * 1_000;
+}
+
+/** The best rate of a client that does nothing else, of several numbers of requests in flight. */
+async function measureBareCreates(stage: Stage, jobs: readonly SentJob[]): Promise<number> {
+  const client = stage.startChild('bare-creator.ts', [stage.cluster.kubeconfigPath]);
+  const jobsPath = path.join(stage.directory, 'jobs.json');
+  await writeFile(jobsPath, JSON.stringify(jobs));
+  let best = 0;
+  for (const inFlight of IN_FLIGHT) {
+    await clearJobs(stage);
+    const tookMs = z.number().parse(await client.ask('create', { jobsPath, inFlight }));
+    const perSecond = (jobs.length / tookMs) * 1_000;
+    best = Math.max(best, perSecond);
+    await whenStarted(stage, jobs.length);
+  }
+  await client.stop('SIGKILL');
+  return best;
+}
+
+async function measureBareReceives(stage: Stage, messages: number): Promise<number> {
+  const client = stage.startChild('bare-receiver.ts', [stage.endpoint()]);
+  await stage.sendMany('bare', messages);
+  const tookMs = z.number().parse(await client.ask('drain', { url: stage.urlOf('bare'), messages }));
+  await client.stop('SIGKILL');
+  return (messages / tookMs) * 1_000;
+}
+
+/** All messages have been deleted. */
+async function whenSettled(stage: Stage, queue: string, messages: number): Promise<void> {
+  await until(`${messages} messages to be settled`, PHASE_TIMEOUT_MS, async () => {
+    return ((await stage.sqsRequests(queue))['deleted'] ?? 0) >= messages;
+  });
+}
+
+/** The Job controller has made a pod for every Job: nothing of this run weighs on the next one. */
+async function whenStarted({ client, namespace }: Stage, jobs: number): Promise<void> {
+  await until(`${jobs} pods`, PHASE_TIMEOUT_MS, async () => {
+    return (await client.list(PODS, { namespace })).items.length >= jobs;
+  });
+}
+
+function assertOneJobEach(watch: JobWatch, queue: string, messages: number): void {
+  const ids = watch.jobsOf(queue).map(({ messageId }) => messageId);
+  if (ids.length !== messages || new Set(ids).size !== messages)
+    throw new Error(`${queue}: ${ids.length} Jobs of ${new Set(ids).size} messages, ${messages} were sent`);
+}
+
+type Counts = Readonly<Record<string, number>>;
+
+function requestsBetween(before: Counts, after: Counts, counts: (kind: string) => boolean): number {
+  const kinds = Object.keys(after).filter(counts);
+  return kinds.reduce((sum, kind) => sum + (after[kind] ?? 0) - (before[kind] ?? 0), 0);
+}
+
+function isOurSqsRequest(operation: string): boolean {
+  return operation !== 'deleted' && !operation.startsWith('Send');
+}
+
+function isCall(kind: string): boolean {
+  return !kind.startsWith('WATCH');
+}
+
+function print({ lone, bursts, batched, requestsPerMessage }: Figures): void {
+  loadLine();
+  const { count, p50Ms, p95Ms, p99Ms } = lone;
+  line(`${count} lone messages, p50`, `${p50Ms} ms`, { text: '<= 50 ms', met: p50Ms <= 50 });
+  line('  p95', `${p95Ms} ms`);
+  line('  p99', `${p99Ms} ms`, { text: '<= 250 ms', met: p99Ms <= 250 });
+  for (const { messages, jobs, jobsPerSecond, bareJobsPerSecond, ratio, countsLateSeconds } of bursts) {
+    const late = countsLateSeconds > 0 ? `, counts ${countsLateSeconds} s late` : '';
+    line(`burst of ${messages}${late}`, `${jobsPerSecond} Jobs/s, bare ${bareJobsPerSecond}: ${ratio}`, {
+      text: '>= 0.5',
+      met: ratio >= 0.5,
+    });
+    line('  Jobs per message', String(jobs / messages), { text: '= 1', met: jobs === messages });
+  }
+  const { batchSize, messagesPerSecond, bareMessagesPerSecond, ratio } = batched;
+  line(
+    `batches of ${batchSize}`,
+    `${messagesPerSecond} messages/s, bare ${bareMessagesPerSecond}: ${ratio}`,
+    {
+      text: '>= 0.5',
+      met: ratio >= 0.5,
+    },
+  );
+  const { sqs, kubernetes } = requestsPerMessage;
+  line('requests per lone message', `${sqs} SQS, ${kubernetes} Kubernetes`);
+}
