@@ -70,7 +70,7 @@ async function failureText({ kubectl }: Environment): Promise<string> {
     kubectl.run('get', 'batchqueue', 'orders', '-o', `jsonpath={.status.${name}}`);
   return [
     `message:  ${await field('lastFailure.messageIds[0]')}`,
-    `is in:    ${await field('queue.deadLetterArn')} (after ${await field('queue.maxReceiveCount')} receives)`,
+    `is in:    ${await field('queue.deadLetterArn')} (a copy; its worker says that it can never succeed)`,
     `because:  ${await field('lastFailure.reason')}, exit code ${await field('lastFailure.exitCode')}`,
     `          ${await field('lastFailure.message')}`,
     '',

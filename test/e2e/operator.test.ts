@@ -79,7 +79,7 @@ describe('a message on a real node', () => {
     });
   });
 
-  test('that can never succeed is dead-lettered after its attempts, and status says which line is wrong', async () => {
+  test('that can never succeed is dead-lettered after one attempt, and status says which line is wrong', async () => {
     const messages = into(
       'bad',
       demoMessages().filter(({ input }) => input === BAD_INPUT),
@@ -89,7 +89,10 @@ describe('a message on a real node', () => {
       what: 'a dead-lettered message',
       timeoutMs: TIMEOUT_MS,
     });
-    expect(await field('.status.lastFailure.exitCode')).toBe('65');
+    await waitFor(async () => (await field('.status.lastFailure.exitCode')) === '65', {
+      what: 'the failure in status',
+      timeoutMs: TIMEOUT_MS,
+    });
     expect(await field('.status.lastFailure.message')).toMatch(/^in\/bad-row\.csv, line 8, column 2/);
     const attempts = await workplace.kubectl.run(
       'get',
@@ -97,7 +100,7 @@ describe('a message on a real node', () => {
       '-o',
       'jsonpath={range .items[?(@.status.failed)]}{.metadata.labels.batchqueue\\.io/attempt} {end}',
     );
-    expect(attempts.trim().split(' ').toSorted()).toEqual(['1', '2', '3']);
+    expect(attempts.trim().split(' ').toSorted()).toEqual(['1']);
   });
 
   test('survives the operator being killed again and again: every one is done, by one Job each', async () => {
