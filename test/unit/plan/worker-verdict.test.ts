@@ -140,7 +140,7 @@ test('whatever a worker writes, nothing is done that it has not named or that ex
         const said = letters(judgeFailure(batch({ outcome: 'failed' }), podsWith(report)));
         expect(said).toMatch(new RegExp(`^[${DONE}${RETRY}${REJECT}]{4}$`));
         const named = parseIndexes(succeededIndexes ?? '', FOUR.length) ?? new Set();
-        for (const [index, letter] of [...said].entries())
+        for (const [index, letter] of said.split('').entries())
           if (letter === DONE) expect(named).toContain(index);
       },
     ),
