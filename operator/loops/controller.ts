@@ -3,6 +3,7 @@ import type { KubeObject, Random } from '../ports.ts';
 import { Heartbeat } from './heartbeat.ts';
 import type { World } from './interpreter.ts';
 import { QueueSession } from './queue-session.ts';
+import { QueueUsers } from './queue-users.ts';
 import { claimsOf, reconcile } from './reconciler.ts';
 import { type TurnResult, WorkQueue } from './work-queue.ts';
 
@@ -12,7 +13,7 @@ const CONCURRENCY = 32;
 const DRAIN_RECHECK_MS = 100;
 
 export interface ControllerOptions {
-  readonly world: Omit<World, 'heartbeat'>;
+  readonly world: Omit<World, 'heartbeat' | 'queueUsers'>;
   readonly random: Random;
 }
 
@@ -38,6 +39,7 @@ export class Controller {
         onLost: (key) => this.#queue.add(key),
         onRestored: (key) => this.#queue.add(key),
       }),
+      queueUsers: new QueueUsers((key) => this.#queue.add(key)),
     };
     this.#queue = new WorkQueue({
       clock: world.clock,
@@ -87,8 +89,7 @@ export class Controller {
     const [namespace = '', name = ''] = key.split('/');
     const session = this.#session(key);
     const result = await reconcile(namespace, name, session, this.#world);
-    this.#dropIfGone(key, namespace, name);
-    return result;
+    return this.#dropIfGone(key, namespace, name) ? {} : result;
   }
 
   #session(key: string): QueueSession {
@@ -110,18 +111,20 @@ export class Controller {
   }
 
   /** A BatchQueue that is gone and owes nothing leaves nothing behind: no loop, no timer, no lease. */
-  #dropIfGone(key: string, namespace: string, name: string): void {
+  #dropIfGone(key: string, namespace: string, name: string): boolean {
     const session = this.#sessions.get(key);
-    if (!session || this.#world.caches.batchQueues.get(namespace, name)) return;
-    if (claimsOf(namespace, name, this.#world).some((claim) => !claim.settled)) return;
+    if (!session || this.#world.caches.batchQueues.get(namespace, name)) return false;
+    if (claimsOf(namespace, name, this.#world).some((claim) => !claim.settled)) return false;
     if (session.intake.isBusy()) {
       // A poll under way may still bring messages, which the next turn gives back. The session is not closed: a
       // BatchQueue of the same name may be made before that poll has ended.
       void session.intake.untilIdle().then(() => this.#queue.add(key));
-      return;
+      return false;
     }
     this.#sessions.delete(key);
     this.#world.heartbeat.publish(key, []);
+    this.#queue.forget(key);
+    return true;
   }
 
   #inboxSize(): number {

@@ -4,12 +4,14 @@ import type { Clock, KubeObject, Log } from '../ports.ts';
 import type { EntryResult, Events, KubeApi, MessageQueue, ObjectCache } from '../world.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { QueueSession } from './queue-session.ts';
+import type { QueueUsers } from './queue-users.ts';
 
 /** Everything that carrying out a plan may touch. */
 export interface World {
   readonly kube: KubeApi;
   readonly queue: MessageQueue;
   readonly heartbeat: Heartbeat;
+  readonly queueUsers: QueueUsers;
   readonly events: Events;
   readonly clock: Clock;
   readonly log: Log;

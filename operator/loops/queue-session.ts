@@ -49,6 +49,8 @@ export class QueueSession {
   /** When status may be written next, epoch ms, and how often that has failed in a row. */
   statusDueAtMs = 0;
   statusFailures = 0;
+  /** When users were last told that somebody else reads the queue, epoch ms. */
+  othersToldAtMs = Number.NEGATIVE_INFINITY;
   /** A status that waits to be written: it may tell of Jobs that history limits have deleted in the meantime. */
   unwrittenStatus: UnwrittenStatus | undefined;
   /** When the last consistent list of this queue's Jobs began, epoch ms. */

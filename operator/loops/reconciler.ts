@@ -3,14 +3,15 @@ import type { BatchQueueStatus } from '../api/batch-queue.ts';
 import { parseBatchQueue } from '../api/validate.ts';
 import { messageOf, retryAfterMsOf } from '../errors.ts';
 import { claimFrom, isClaim } from '../plan/claim.ts';
+import { hasOtherConsumers } from '../plan/other-consumers.ts';
 import { planQueue } from '../plan/queue-plan.ts';
 import { remember } from '../plan/remember.ts';
 import { currentRevision, revisionFrom } from '../plan/revision.ts';
-import type { Action, Claim, PodsOfJob, Revision, Snapshot } from '../plan/types.ts';
+import type { Action, Claim, PodsOfJob, QueueObservation, Revision, Snapshot } from '../plan/types.ts';
 import type { KubeObject } from '../ports.ts';
 import { BATCH_QUEUES } from '../world.ts';
 import { applyAction } from './apply.ts';
-import type { Subject, World } from './interpreter.ts';
+import { type Subject, tell, type World } from './interpreter.ts';
 import { observePods } from './observing-pods.ts';
 import type { QueueSession } from './queue-session.ts';
 import { tellHold } from './telling-hold.ts';
@@ -20,6 +21,8 @@ import type { TurnResult } from './work-queue.ts';
 const STATUS_PERIOD_MS = 500;
 /** Longest time between two attempts to write a status, in milliseconds. */
 const STATUS_RETRY_MAX_MS = 60_000;
+/** Users are told of other readers of their queue no more often than this, in milliseconds. */
+const OTHERS_PERIOD_MS = 600_000;
 /** How many actions of one plan are under way at once. */
 const PARALLEL_ACTIONS = 48;
 
@@ -46,6 +49,7 @@ export async function reconcile(
   session.observer.setPace(plan.pace);
   tellHold(session.holdMemory?.hold, plan.holdMemory?.hold, subject, world);
   session.holdMemory = plan.holdMemory;
+  if (hasOtherConsumers(snapshot.inbox, snapshot.claims)) tellOfOthers(subject, world);
 
   const failures = [...observed.failures, ...(await applyAll(plan.actions, subject, world))];
   const statusDelayMs = await writeStatus(plan.status, subject, world);
@@ -78,6 +82,7 @@ function observe(namespace: string, name: string, { object, session, world, pods
   const queue = parsed?.ok ? parsed.queue : undefined;
   const alive = object !== undefined && object.metadata.deletionTimestamp === undefined;
   session.observer.watch(alive ? queue?.spec.queue.url : undefined);
+  const observation = session.observer.observation();
   const revisions = world.caches.revisions
     .byIndex(`${namespace}/${name}`)
     .filter((revision) => isOwnedBy(revision, object))
@@ -94,7 +99,12 @@ function observe(namespace: string, name: string, { object, session, world, pods
     jobsListedAtMs: session.jobsListedAtMs,
     sweepAtMs: session.sweepAtMs,
     revisions,
-    observation: session.observer.observation(),
+    observation,
+    queueInUseBy: inUseBy(
+      observation,
+      { key: `${namespace}/${name}`, object: alive ? object : undefined },
+      world,
+    ),
     receiveProblem: session.intake.problem(),
     templateCheck: templateCheckOf(queue && currentRevision(queue, revisions), session),
     pods,
@@ -103,6 +113,20 @@ function observe(namespace: string, name: string, { object, session, world, pods
     creations: session.creations(),
     holdMemory: session.holdMemory,
   };
+}
+
+/** Notes which queue this BatchQueue reads; the older one that reads it too. A queue that does not answer is still read. */
+function inUseBy(
+  observation: QueueObservation,
+  { key, object }: { readonly key: string; readonly object: KubeObject | undefined },
+  { queueUsers }: World,
+): string | undefined {
+  if (!object || observation.kind === 'unknown') queueUsers.forget(key);
+  if (!object || observation.kind !== 'reachable') return undefined;
+  const { uid = '', creationTimestamp } = object.metadata;
+  const user = { key, uid, createdAtMs: Date.parse(creationTimestamp ?? '') || 0 };
+  const first = queueUsers.note(user, observation.attributes.arn);
+  return first.key === key ? undefined : first.key;
 }
 
 /** A revision that a deleted BatchQueue of the same name left behind is about to be collected. */
@@ -129,6 +153,18 @@ async function applyAll(
   };
   await Promise.all(Array.from({ length: PARALLEL_ACTIONS }, work));
   return failures;
+}
+
+function tellOfOthers(subject: Subject, world: World): void {
+  const { session } = subject;
+  const nowMs = world.clock.now();
+  if (nowMs < session.othersToldAtMs + OTHERS_PERIOD_MS) return;
+  session.othersToldAtMs = nowMs;
+  tell(subject, world, {
+    type: 'Warning',
+    reason: 'OtherConsumers',
+    note: 'Messages have been received between two receives of this operator: somebody else reads the queue, too.',
+  });
 }
 
 /** Writes the status if it differs from what stands there; returns how long to wait when it is too early. */

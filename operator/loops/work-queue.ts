@@ -108,6 +108,13 @@ export class WorkQueue {
     this.#delayed.set(key, { dueAt, cancel });
   }
 
+  /** Takes back what was to come later for this key; an `add` still counts. */
+  forget(key: string): void {
+    this.#delayed.get(key)?.cancel();
+    this.#delayed.delete(key);
+    this.#failures.delete(key);
+  }
+
   /** True when no key waits or has a turn; delayed keys do not count. */
   isIdle(): boolean {
     return this.#waiting.size === 0 && this.#running.size === 0 && this.#dirty.size === 0;

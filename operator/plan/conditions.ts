@@ -65,6 +65,8 @@ function ready(
   const failing =
     needed.find(({ status }) => status === 'False') ?? needed.find(({ status }) => status === 'Unknown');
   if (failing) return { ...failing, type };
+  const inUse = queueInUse(snapshot);
+  if (inUse) return { type, status: 'False', ...inUse };
   if (blocked) return { type, status: 'False', ...blocked };
   if (snapshot.queue?.spec.suspend) {
     return { type, status: 'True', reason: 'Suspended', message: 'Intake is suspended by spec.suspend.' };
@@ -145,6 +147,8 @@ function dispatching(
     const message = blocked ? `${blocked.type}: ${blocked.message}` : 'The spec is not valid.';
     return { type, status: 'False', reason: blocked?.reason ?? 'InvalidSpec', message };
   }
+  const inUse = queueInUse(snapshot);
+  if (inUse) return { type, status: 'False', ...inUse };
   if (isHeld && problem) return { type, status: 'False', ...problem };
   return {
     type,
@@ -152,6 +156,12 @@ function dispatching(
     reason: 'Polling',
     message: 'The queue is polled while a Job may be started.',
   };
+}
+
+function queueInUse({ queueInUseBy }: Snapshot): Problem | undefined {
+  if (queueInUseBy === undefined) return undefined;
+  const message = `BatchQueue ${queueInUseBy}, which is older, reads the same SQS queue, and only one of them may.`;
+  return { reason: 'QueueInUse', message };
 }
 
 /** What the user has stopped. */

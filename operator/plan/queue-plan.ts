@@ -130,9 +130,10 @@ function isStopping(claim: Claim): boolean {
  * Receive only what can run: a receive that is given back costs a receive count, which can never be lowered. Intake
  * itself takes off what is in its inbox and what its polls have asked for.
  */
-function planIntake(queue: BatchQueue, room: number, { observation }: Snapshot): IntakeTarget | undefined {
+function planIntake(queue: BatchQueue, room: number, snapshot: Snapshot): IntakeTarget | undefined {
+  const { observation, queueInUseBy } = snapshot;
   const { suspend, queue: settings } = queue.spec;
-  if (suspend || observation.kind !== 'reachable') return undefined;
+  if (suspend || observation.kind !== 'reachable' || queueInUseBy !== undefined) return undefined;
   const ref = { url: settings.url, arn: observation.attributes.arn };
   return {
     queue: ref,

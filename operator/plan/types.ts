@@ -264,6 +264,8 @@ export interface Snapshot {
   readonly sweepAtMs: number | undefined;
   readonly revisions: readonly Revision[];
   readonly observation: QueueObservation;
+  /** The older BatchQueue (`namespace/name`) on the same SQS queue, which alone may poll it; undefined: there is none. */
+  readonly queueInUseBy: string | undefined;
   /** Why the last receive failed, while it still does. */
   readonly receiveProblem: Problem | undefined;
   readonly templateCheck: TemplateCheck;

@@ -252,6 +252,7 @@ export function aSnapshot(parts: Partial<Snapshot> = {}): Snapshot {
     sweepAtMs: undefined,
     revisions: queue ? [aRevision(queue)] : [],
     observation: reachable(),
+    queueInUseBy: undefined,
     receiveProblem: undefined,
     templateCheck: { kind: 'valid' },
     pods: new Map(),

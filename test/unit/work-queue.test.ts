@@ -97,6 +97,16 @@ describe('a work queue', () => {
     expect(keysOf(bench)).toEqual(['a', 'a']);
   });
 
+  test('forgets what was to come later', async () => {
+    const bench = aBench(async () => undefined, 2);
+    bench.queue.start();
+    bench.queue.addAfter('a', 1_000);
+    bench.queue.forget('a');
+    expect(bench.clock.pending()).toBe(0);
+    await bench.clock.advance(2_000);
+    expect(keysOf(bench)).toEqual([]);
+  });
+
   test('runs as many keys at once as it may and no more', async () => {
     const gate = aGate();
     const bench = aBench(async () => await gate.opened, 2);

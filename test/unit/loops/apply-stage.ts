@@ -5,6 +5,7 @@ import { ownerKey } from '../../../operator/loops/controller.ts';
 import { Heartbeat } from '../../../operator/loops/heartbeat.ts';
 import type { Subject, World } from '../../../operator/loops/interpreter.ts';
 import { QueueSession } from '../../../operator/loops/queue-session.ts';
+import { QueueUsers } from '../../../operator/loops/queue-users.ts';
 import { claimFrom } from '../../../operator/plan/claim.ts';
 import { buildJob } from '../../../operator/plan/job.ts';
 import { ledgerOf } from '../../../operator/plan/ledger.ts';
@@ -60,6 +61,7 @@ export class ApplyStage {
       kube: this.#api(),
       queue,
       heartbeat,
+      queueUsers: new QueueUsers(() => {}),
       clock,
       log,
       events: { record: (event) => void this.told.push(event) },

@@ -1,0 +1,122 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { systemClock } from '../../../operator/process/system-clock.ts';
+import { SqsClients } from '../../../operator/sqs/sqs-clients.ts';
+import { SqsMessageQueue } from '../../../operator/sqs/sqs-message-queue.ts';
+import { QUEUE } from '../../support/builders.ts';
+import { eventually } from '../../support/eventually.ts';
+
+/** More than the SDK's own 50 sockets, six times over. */
+const POLLS = 300;
+
+/** SQS as far as sockets are concerned: a long poll is answered when the test says so, everything else at once. */
+class SlowSqs {
+  readonly #server: Server;
+  readonly #polls: (() => void)[] = [];
+  sockets = 0;
+
+  constructor() {
+    this.#server = createServer((request, response) => {
+      void text(request).then((body) => {
+        const operation = String(request.headers['x-amz-target']).split('.').at(-1);
+        if (operation === 'ReceiveMessage') this.#polls.push(() => response.end('{}'));
+        else response.end(JSON.stringify(successOf(JSON.parse(body))));
+      });
+    });
+    this.#server.on('connection', (socket) => {
+      this.sockets += 1;
+      socket.on('close', () => {
+        this.sockets -= 1;
+      });
+    });
+  }
+
+  async start(): Promise<string> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    const address = this.#server.address();
+    return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+  }
+
+  waiting(): number {
+    return this.#polls.length;
+  }
+
+  answerPolls(): void {
+    for (const answer of this.#polls.splice(0)) answer();
+  }
+
+  async stop(): Promise<void> {
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await once(this.#server, 'close');
+  }
+}
+
+function successOf({ Entries = [] }: { Entries?: { Id: string }[] }): object {
+  return { Successful: Entries.map(({ Id }) => ({ Id })), Failed: [] };
+}
+
+let sqs: SlowSqs;
+let clients: SqsClients;
+let queue: SqsMessageQueue;
+
+beforeEach(async () => {
+  process.env['AWS_ACCESS_KEY_ID'] = 'test';
+  process.env['AWS_SECRET_ACCESS_KEY'] = 'test';
+  sqs = new SlowSqs();
+  const settings = { endpoint: await sqs.start(), allowedHosts: [], defaultRegion: 'us-east-1' };
+  clients = new SqsClients(settings);
+  queue = new SqsMessageQueue(clients, systemClock);
+});
+
+afterEach(async () => {
+  clients.destroy();
+  await sqs.stop();
+});
+
+function poll(index: number) {
+  const of = { url: `${QUEUE.url}-${index}`, arn: `${QUEUE.arn}-${index}` };
+  return queue.receive(of, { max: 10, visibilityTimeoutSeconds: 300, waitSeconds: 20 });
+}
+
+async function msOf(work: Promise<unknown>): Promise<number> {
+  const startedAtMs = performance.now();
+  await work;
+  return performance.now() - startedAtMs;
+}
+
+test('hundreds of polls that wait delay neither a delete, nor a renewal, nor each other', async () => {
+  const entries = [{ id: 'a', receiptHandle: 'handle' }];
+  const polls = Promise.all(Array.from({ length: POLLS }, (_, index) => poll(index)));
+  await eventually(
+    () => Promise.resolve(sqs.waiting()),
+    (waiting) => waiting === POLLS,
+    { what: 'every poll to be sent' },
+  );
+  expect(await msOf(queue.delete(QUEUE, entries))).toBeLessThan(1_000);
+  expect(await msOf(queue.renew(QUEUE, entries, 300))).toBeLessThan(1_000);
+  expect(await msOf(queue.changeVisibility(QUEUE, entries, 0))).toBeLessThan(1_000);
+  expect(sqs.waiting()).toBe(POLLS);
+  sqs.answerPolls();
+  expect(await polls).toHaveLength(POLLS);
+});
+
+test('no socket is left when the clients are', async () => {
+  const polls = Promise.all([poll(1), poll(2)]);
+  await eventually(
+    () => Promise.resolve(sqs.waiting()),
+    (waiting) => waiting === 2,
+    { what: 'both polls to be sent' },
+  );
+  sqs.answerPolls();
+  await polls;
+  clients.destroy();
+  await eventually(
+    () => Promise.resolve(sqs.sockets),
+    (sockets) => sockets === 0,
+    { what: 'the sockets to be closed' },
+  );
+});
