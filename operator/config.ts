@@ -198,18 +198,18 @@ export function loadConfig(
 
 /** What is wrong between settings that are right by themselves; one that is not (undefined here) has its own problem. */
 function timingProblems(config: Partial<OperatorConfig>): string[] {
-  const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = config;
+  const { leaseDurationMs = Infinity, renewDeadlineMs, retryPeriodMs = 0 } = config;
+  const { leaseDurationMs: lease, renewDeadlineMs: deadline, retryPeriodMs: period } = SETTINGS;
   const problems: string[] = [];
-  const isBelow = (smaller: number | undefined, larger: number | undefined) =>
-    smaller === undefined || larger === undefined || smaller <= larger;
-  const { leaseDurationMs: lease, renewDeadlineMs: deadline, retryPeriodMs: retry } = SETTINGS;
-  if (!isBelow(renewDeadlineMs, leaseDurationMs && leaseDurationMs * MAX_DEADLINE_SHARE)) {
-    const reason = `must be at most ${MAX_DEADLINE_SHARE * 100} % of --${lease.flag}, so that a leader stops before another one starts`;
-    problems.push(problem(deadline, `${reason} (${leaseDurationMs} ms)`, `${renewDeadlineMs} ms`));
+  if (renewDeadlineMs === undefined) return problems;
+  if (renewDeadlineMs > leaseDurationMs * MAX_DEADLINE_SHARE) {
+    const most = `must be at most ${MAX_DEADLINE_SHARE * 100} % of --${lease.flag} (${leaseDurationMs}ms)`;
+    const why = 'so that a leader stops before another one starts';
+    problems.push(problem(deadline, `${most}, ${why}`, `${renewDeadlineMs}ms`));
   }
-  if (!isBelow(retryPeriodMs, renewDeadlineMs && renewDeadlineMs / MIN_TRIES)) {
-    const reason = `must be at most half of --${deadline.flag}, so that one failed renewal costs nothing`;
-    problems.push(problem(retry, `${reason} (${renewDeadlineMs} ms)`, `${retryPeriodMs} ms`));
+  if (retryPeriodMs > renewDeadlineMs / MIN_TRIES) {
+    const most = `must be at most half of --${deadline.flag} (${renewDeadlineMs}ms)`;
+    problems.push(problem(period, `${most}, so that one lost renewal costs nothing`, `${retryPeriodMs}ms`));
   }
   return problems;
 }

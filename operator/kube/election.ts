@@ -110,9 +110,11 @@ export function sighted(
   lease: LeaderLease | undefined,
   nowMs: number,
 ): Sighting {
-  if (before && lease === undefined && before.lease === undefined) return before;
-  const isNews =
-    lease === undefined || compareResourceVersions(lease.resourceVersion, before?.lease?.resourceVersion) > 0;
-  if (before && !isNews) return before;
+  if (before !== undefined && !isNews(before.lease, lease)) return before;
   return { lease, sinceMs: nowMs, durationMs: lease?.durationMs ?? before?.durationMs ?? 0 };
+}
+
+function isNews(before: LeaderLease | undefined, lease: LeaderLease | undefined): boolean {
+  if (lease === undefined) return before !== undefined;
+  return compareResourceVersions(lease.resourceVersion, before?.resourceVersion) > 0;
 }

@@ -38,7 +38,8 @@ afterAll(async () => {
 
 test.concurrent('the shipped role grants what the operator uses, and nothing else', async () => {
   const proxy = await KubernetesProxy.start(stage.operatorKubeconfigPath());
-  const operator = await stage.startOperator({ cases: ['verbs'], through: proxy });
+  const election = await stage.prepareElection('verbs');
+  const operator = await stage.startOperator({ cases: ['verbs'], through: proxy, election });
   const limits = { successfulJobsHistoryLimit: 0, failedJobsHistoryLimit: 0, revisionHistoryLimit: 0 };
   const queue = await QueueCase.ready(stage, 'verbs', { spec: limits });
 
@@ -52,6 +53,7 @@ test.concurrent('the shipped role grants what the operator uses, and nothing els
   await queue.apply({ jobTemplate: jobTemplate('worker:1') });
   await queue.whenStatus('revision 3', ({ revision }) => revision?.current === 3);
   await kubectl('delete', 'job', again.metadata.name, '-n', queue.namespace, '--timeout=30s');
+  await kubectl('delete', 'lease', '--all', '-n', queue.namespace);
 
   const used = () => new Set(proxy.requests().map(({ verb, resource }) => `${verb} ${resource}`));
   const granted = (await grantedVerbs()).filter((verb) => !FOR_RARE_MOMENTS.has(verb));
@@ -118,15 +120,15 @@ const roleSchema = z.object({
   rules: z.array(z.object({ resources: z.array(z.string()), verbs: z.array(z.string()) })),
 });
 
-/** Verb and resource of every rule of the operator's role. */
+/** Verb and resource of every rule of the operator's own roles. */
 async function grantedVerbs(): Promise<readonly string[]> {
-  const manifests = await shippedManifests();
-  const role = manifests.find(
-    ({ kind, metadata }) => kind === 'ClusterRole' && metadata.name === 'batchqueue-operator',
+  const roles = (await shippedManifests()).filter(
+    ({ kind, metadata }) => ['ClusterRole', 'Role'].includes(kind) && metadata.name === 'batchqueue-operator',
   );
-  return roleSchema
-    .parse(role)
-    .rules.flatMap(({ resources, verbs }) =>
+  expect(roles).toHaveLength(2);
+  return roles
+    .flatMap((role) => roleSchema.parse(role).rules)
+    .flatMap(({ resources, verbs }) =>
       resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource}`)),
     );
 }
