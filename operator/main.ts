@@ -114,7 +114,7 @@ function wire(config: OperatorConfig, log: Log) {
     },
     elector,
   );
-  const queue = new SqsMessageQueue(sqs, clock, elector);
+  const queue = new SqsMessageQueue(sqs, clock);
 
   // 3. What connects them, and what shows how it goes.
   const lag = new EventLoopLag(clock, log);

@@ -138,7 +138,7 @@ export class RestClient {
       body,
       contentType: 'application/json',
       timeoutMs: options.timeoutMs,
-      right: isDryRun ? undefined : rightToCreate(resource),
+      right: isDryRun ? undefined : rightTo('create', resource),
     });
     return parseObject(attempt, parseJson(attempt, text));
   }
@@ -162,7 +162,7 @@ export class RestClient {
       body,
       contentType: PATCH_CONTENT_TYPE[options.type],
       timeoutMs: options.timeoutMs,
-      right: 'lead',
+      right: rightTo('patch', resource),
     });
     return parseObject(attempt, parseJson(attempt, text));
   }
@@ -264,13 +264,19 @@ async function textOf(attempt: Attempt, response: TransportResponse): Promise<st
 }
 
 /**
- * What a message needs to become a Job, and what tells of it: whoever has received messages may still create that when
- * another process leads already. The Job's name is the lock; payloads and events decide nothing.
+ * What a message needs to become a Job (its payload first, owned by the Job then), and what tells of it. Whoever has
+ * received messages may still do that when another process leads already: the Job's name is the lock.
  */
-const CLAIMING: ReadonlySet<string> = new Set(['jobs', 'secrets', 'events']);
+const CLAIMING: ReadonlySet<string> = new Set([
+  'create jobs',
+  'create secrets',
+  'patch secrets',
+  'create events',
+  'patch events',
+]);
 
-function rightToCreate({ plural }: Resource): Right {
-  return CLAIMING.has(plural) ? 'claim' : 'lead';
+function rightTo(verb: 'create' | 'patch', { plural }: Resource): Right {
+  return CLAIMING.has(`${verb} ${plural}`) ? 'claim' : 'lead';
 }
 
 function attemptOf(verb: string, resource: Resource, namespace: string | undefined, name?: string): Attempt {

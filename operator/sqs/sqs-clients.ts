@@ -29,7 +29,8 @@ const MAX_SOCKETS: Readonly<Record<Purpose, number>> = { poll: 4_096, settle: 25
  * Clients by purpose, region and endpoint; made when first needed.
  *
  * With a fence nothing is received, deleted or given back that it does not permit at the moment of sending, the SDK's own
- * repetitions included: `NotLeader`. Renewals need no permission, as they only keep what is in flight where it is.
+ * repetitions included: `NotLeader`. A poll waits instead while that may change, and then brings nothing. Renewals need no
+ * permission, as they only keep what is in flight where it is.
  */
 export class SqsClients {
   readonly #settings: QueueHostSettings;
@@ -61,17 +62,27 @@ export class SqsClients {
     return client;
   }
 
-  /** Behind signing and the waits between repetitions: the last thing before the socket. */
   #guard({ middlewareStack }: SQSClient, purpose: Purpose): void {
     const fence = this.#fence;
     if (!fence || purpose === 'renew') return;
+    middlewareStack.add(
+      (next) => async (args) => {
+        const change = purpose === 'poll' ? fence.whenChanged() : undefined;
+        if (!change) return await next(args);
+        // A poll like any other that brings nothing; what is wanted afterwards is counted anew.
+        await change;
+        return { output: { $metadata: {} }, response: undefined };
+      },
+      { name: 'untilPermitted', step: 'initialize' },
+    );
     middlewareStack.add(
       (next, { commandName }) =>
         async (args) => {
           if (commandName !== 'GetQueueAttributesCommand') fence.permit('lead');
           return await next(args);
         },
-      { name: 'fence', step: 'deserialize', priority: 'low' },
+      // Behind signing and the waits between repetitions: the last thing before the socket.
+      { name: 'permit', step: 'deserialize', priority: 'low' },
     );
   }
 
