@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { KubeConfig } from '@kubernetes/client-node';
 import { RestClient } from '../../../operator/kube/rest-client.ts';
@@ -92,6 +93,8 @@ describe('a write behind the fence', () => {
     );
     const second = client.create(resource('jobs'), 'n', object('second'));
     const third = client.get(resource('jobs'), 'n', 'third');
+    // Until both wait inside the connection pool.
+    await delay(50);
     fence.narrow();
     isHolding = false;
     for (const response of held) answer(response);
