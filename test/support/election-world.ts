@@ -117,10 +117,8 @@ export class ElectionWorld {
       list: (resource) => call('list', undefined, () => kube.list(resource, { namespace: NAMESPACE })),
       create: (resource, namespace = '', body, options) =>
         call('create', options?.timeoutMs, () => kube.create(resource, namespace, body)),
-      patch: (resource, namespace = '', name, body, options) =>
-        call('patch', options.timeoutMs, () =>
-          kube.patch(resource, namespace, name, { body, type: 'merge' }),
-        ),
+      patch: (resource, namespace = '', ...[name, body, { timeoutMs }]) =>
+        call('patch', timeoutMs, () => kube.patch(resource, namespace, name, { body, type: 'merge' })),
       watch: (_, { resourceVersion }) => this.#watch(candidate, Number(resourceVersion)),
     };
   }

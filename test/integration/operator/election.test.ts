@@ -202,7 +202,7 @@ test.concurrent('a leader that is cut off from the API server stops before the o
       seen.push(both.map(Number).join(''));
       return both;
     },
-    ([, second]) => second === true,
+    ([, isSecondLeading]) => isSecondLeading,
     { what: 'the standby to lead' },
   );
   expect(new Set(seen)).toEqual(new Set(['10', '00', '01']));
