@@ -123,7 +123,8 @@ function wire(config: OperatorConfig, log: Log) {
     isLeading: () => elector?.isLeading() ?? true,
     lag: () => lag.read(),
   });
-  const controller = new Controller({ world: { kube, queue, events, clock, log, caches }, random, metrics });
+  const world = { kube, queue, fence: elector, events, clock, log, caches };
+  const controller = new Controller({ world, random, metrics });
   return { elector, electorTransport, transport, caches, events, sqs, lag, metrics, controller };
 }
 
