@@ -199,6 +199,8 @@ async function writeStatus(
 
 /** A status that cannot be written must not hurry anything else: it has a backoff of its own. */
 function statusFailed(error: unknown, session: QueueSession, { clock, log }: World): number {
+  // Whoever leads writes it: another process, or this one in the turn that it gets when it leads again.
+  if (hasCode(error, 'NotLeader')) return STATUS_RETRY_MAX_MS;
   session.statusFailures += 1;
   const backoffMs = Math.min(STATUS_RETRY_MAX_MS, STATUS_PERIOD_MS * 2 ** session.statusFailures);
   const delayMs = Math.max(backoffMs, retryAfterMsOf(error));

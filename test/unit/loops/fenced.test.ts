@@ -44,7 +44,7 @@ describe('an operator that may not act for a while', () => {
   test('keeps what it has received for a minute, then leaves it to whoever may', async () => {
     // A poll under way takes the message, which cannot become a Job any more.
     world.fence();
-    const id = world.sqs.send('{}');
+    world.sqs.send('{}');
     await world.clock.advance(1_000);
     expect(world.sqs.describe().inFlight).toBe(1);
     await world.clock.advance(58_000);
