@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { MAX_LEASE_DURATION_MS } from './kube/leader-lease.ts';
 
 /**
  * The operator's settings: every one may be given as a flag or as an environment variable, the flag wins. Everything is
@@ -16,6 +17,14 @@ export interface OperatorConfig {
   readonly allowedQueueHosts: readonly string[];
   /** For queue hosts that do not tell their region. */
   readonly awsRegion: string;
+  /** False: this process acts without asking; never with another one beside it. */
+  readonly leaderElect: boolean;
+  /** Of the Lease; undefined: the pod's own namespace, or the kubeconfig's. */
+  readonly leaseNamespace: string | undefined;
+  readonly leaseName: string;
+  readonly leaseDurationMs: number;
+  readonly renewDeadlineMs: number;
+  readonly retryPeriodMs: number;
   readonly healthAddress: string;
   /** 0: any free port. */
   readonly healthPort: number;
@@ -34,8 +43,28 @@ interface Setting {
   readonly schema: z.ZodType;
 }
 
+/** Clocks of two machines may differ in speed, and what was sent at the last moment needs time to arrive. */
+const MAX_DEADLINE_SHARE = 0.8;
+/** How many renewals must fit into the deadline. */
+const MIN_TRIES = 2;
+
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const HOST = /^[A-Za-z0-9.-]+(:\d{1,5})?$/;
+
+const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
+const DURATION = /^(\d{1,7}(?:\.\d{1,3})?)(ms|s|m)$/;
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
+
+/** `10s`, `1500ms`, `1m`: a number with its unit, in whole milliseconds. */
+const duration = (fallback: string) =>
+  z
+    .string()
+    .regex(DURATION, 'must be a duration like 10s, 1500ms or 1m')
+    .default(fallback)
+    .transform((text) => {
+      const [, number = '', unit = ''] = DURATION.exec(text) ?? [];
+      return Math.round(Number(number) * (UNIT_MS[unit] ?? 0));
+    });
 
 const list = (item: RegExp, what: string) =>
   z
@@ -83,16 +112,58 @@ const SETTINGS = {
       .regex(/^[a-z]{2,}(-[a-z0-9]+)+$/, 'must be an AWS region, like us-east-1')
       .default('us-east-1'),
   },
+  leaderElect: {
+    flag: 'leader-elect',
+    env: 'BATCHQUEUE_LEADER_ELECT',
+    help: 'false: act without holding the Lease; for a single process only (default: true)',
+    schema: z
+      .enum(['true', 'false'])
+      .default('true')
+      .transform((text) => text === 'true'),
+  },
+  leaseNamespace: {
+    flag: 'lease-namespace',
+    env: 'BATCHQUEUE_LEASE_NAMESPACE',
+    help: "namespace of the leader's Lease (default: the pod's own)",
+    schema: z.string().regex(DNS_LABEL, 'must be a namespace name').optional(),
+  },
+  leaseName: {
+    flag: 'lease-name',
+    env: 'BATCHQUEUE_LEASE_NAME',
+    help: "name of the leader's Lease; processes that serve the same namespaces share it (default: batchqueue-operator)",
+    schema: z.string().regex(DNS_SUBDOMAIN, 'must be an object name').default('batchqueue-operator'),
+  },
+  leaseDurationMs: {
+    flag: 'lease-duration',
+    env: 'BATCHQUEUE_LEASE_DURATION',
+    help: 'a standby takes over from a leader that it has not heard for this long (default: 10s)',
+    schema: duration('10s').refine(
+      (ms) => ms % 1_000 === 0 && ms >= 1_000 && ms <= MAX_LEASE_DURATION_MS,
+      'must be whole seconds, 1s..600s',
+    ),
+  },
+  renewDeadlineMs: {
+    flag: 'renew-deadline',
+    env: 'BATCHQUEUE_RENEW_DEADLINE',
+    help: 'a leader that could not renew the Lease for this long stops acting (default: 7s)',
+    schema: duration('7s'),
+  },
+  retryPeriodMs: {
+    flag: 'retry-period',
+    env: 'BATCHQUEUE_RETRY_PERIOD',
+    help: 'how often the Lease is renewed, and what failed tried again (default: 2s)',
+    schema: duration('2s').refine((ms) => ms >= 100, 'must be at least 100ms'),
+  },
   healthAddress: {
     flag: 'health-address',
     env: 'BATCHQUEUE_HEALTH_ADDRESS',
-    help: 'address of /healthz and /readyz (default: 0.0.0.0)',
+    help: 'address of /healthz, /readyz and /metrics (default: 0.0.0.0)',
     schema: z.union([z.ipv4(), z.ipv6()], { error: 'must be an IP address' }).default('0.0.0.0'),
   },
   healthPort: {
     flag: 'health-port',
     env: 'BATCHQUEUE_HEALTH_PORT',
-    help: 'port of /healthz and /readyz (default: 8080)',
+    help: 'port of /healthz, /readyz and /metrics (default: 8080)',
     schema: z.coerce.number({ error: 'must be a port, 0..65535' }).int().min(0).max(65_535).default(8080),
   },
   logLevel: {
@@ -118,9 +189,29 @@ export function loadConfig(
     if (!parsed.success) problems.push(problem({ flag, env }, parsed.error.issues[0]?.message, given));
     return [name, parsed.data];
   });
-  if (problems.length > 0) return { ok: false, problems };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- SETTINGS has a schema for every field of the type
-  return { ok: true, config: Object.freeze(Object.fromEntries(entries)) as OperatorConfig };
+  const config = Object.fromEntries(entries) as OperatorConfig;
+  problems.push(...timingProblems(config));
+  if (problems.length > 0) return { ok: false, problems };
+  return { ok: true, config: Object.freeze(config) };
+}
+
+/** What is wrong between settings that are right by themselves; one that is not (undefined here) has its own problem. */
+function timingProblems(config: Partial<OperatorConfig>): string[] {
+  const { leaseDurationMs = Infinity, renewDeadlineMs, retryPeriodMs = 0 } = config;
+  const { leaseDurationMs: lease, renewDeadlineMs: deadline, retryPeriodMs: period } = SETTINGS;
+  const problems: string[] = [];
+  if (renewDeadlineMs === undefined) return problems;
+  if (renewDeadlineMs > leaseDurationMs * MAX_DEADLINE_SHARE) {
+    const most = `must be at most ${MAX_DEADLINE_SHARE * 100} % of --${lease.flag} (${leaseDurationMs}ms)`;
+    const why = 'so that a leader stops before another one starts';
+    problems.push(problem(deadline, `${most}, ${why}`, `${renewDeadlineMs}ms`));
+  }
+  if (retryPeriodMs > renewDeadlineMs / MIN_TRIES) {
+    const most = `must be at most half of --${deadline.flag} (${renewDeadlineMs}ms)`;
+    problems.push(problem(period, `${most}, so that one lost renewal costs nothing`, `${retryPeriodMs}ms`));
+  }
+  return problems;
 }
 
 function problem(

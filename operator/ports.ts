@@ -10,6 +10,17 @@ export interface Clock {
   after(delayMs: number, task: () => void): () => void;
 }
 
+/**
+ * Time that only ever goes forward, whatever happens to the date. Two processes' instants have nothing to do with each
+ * other.
+ */
+export interface MonotonicClock {
+  /** Milliseconds since some moment of this process. */
+  elapsedMs(): number;
+  /** As `Clock.after`. */
+  after(delayMs: number, task: () => void): () => void;
+}
+
 /** A uniform number in [0, 1), for jitter only; no decision about a message depends on it. */
 export type Random = () => number;
 
@@ -20,6 +31,55 @@ export interface Log {
   warn(fields: object, text: string): void;
   error(fields: object, text: string): void;
   child(fields: object): Log;
+}
+
+/**
+ * What an effect needs. `lead`: to be the one process that acts. `claim`: the same, or to have been it until a moment
+ * ago; enough for creating the Job of a received message, because the Job's name is the lock.
+ */
+export type Right = 'lead' | 'claim';
+
+/** Stands before every effect. It is asked when the effect is sent, not when it is decided: a process may sleep in between. */
+export interface Fence {
+  /** Throws `NotLeader` (`retry`; nothing was sent) when this process may not do it at this moment. */
+  permit(right: Right): void;
+  /**
+   * Resolves when this process leads again, or when it never will; ask anew then. Undefined when there is nothing to wait
+   * for: it leads, or it has stopped leading for good.
+   */
+  whenChanged(): Promise<void> | undefined;
+}
+
+/** Which BatchQueue a count belongs to. */
+export interface QueueName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** What is counted of each BatchQueue; see `Metrics`. */
+export type QueueCount =
+  | 'messagesReceived'
+  | 'messagesDeleted'
+  | 'messagesReleased'
+  | 'messagesRejected'
+  /** A message delivered again while its Job was there: adopted. */
+  | 'messagesAdopted'
+  /** A lease ended although it was kept. */
+  | 'leaseLapses'
+  | 'jobsCreated'
+  | 'jobsSucceeded'
+  | 'jobsFailed'
+  /** Deleted before they had ended. */
+  | 'jobsDeleted';
+
+/** Counters that people watch; nothing is decided by them. Never throws. */
+export interface Metrics {
+  /** All counts of this BatchQueue exist from here on, at zero. Again for a known one: no change. */
+  knowQueue(queue: QueueName): void;
+  /** Every series of this BatchQueue is gone. */
+  forgetQueue(queue: QueueName): void;
+  /** Adds to a count; also makes the BatchQueue known. `by`: default 1. */
+  count(queue: QueueName, what: QueueCount, by?: number): void;
 }
 
 /** A Kubernetes object as raw JSON: fields that this version does not know survive reading and writing. */

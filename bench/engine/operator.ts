@@ -37,7 +37,7 @@ export class Operator {
     const logPath = path.join(stage.directory, `operator-${started}.log`);
     const { accessKeyId, secretAccessKey } = EMULATOR_CREDENTIALS;
     const args = ['--kubeconfig', stage.cluster.kubeconfigPath, '--sqs-endpoint', stage.endpoint()];
-    const health = ['--health-address', '127.0.0.1', '--health-port', '0'];
+    const health = ['--health-address', '127.0.0.1', '--health-port', '0', '--leader-elect', 'false'];
     const script = bundled ? stage.operatorPath() : SOURCES;
     const child = new Child(script, [...args, ...health], {
       logPath,

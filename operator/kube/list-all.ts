@@ -8,6 +8,7 @@ const PAGE_SIZE = 500;
 export interface CollectionQuery {
   readonly namespace?: string | undefined;
   readonly labelSelector?: string | undefined;
+  readonly fieldSelector?: string | undefined;
 }
 
 export interface Collection {

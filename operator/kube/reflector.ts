@@ -23,6 +23,7 @@ export interface ReflectorOptions extends ObjectStoreOptions {
   /** Undefined: all namespaces. */
   readonly namespace?: string | undefined;
   readonly labelSelector?: string | undefined;
+  readonly fieldSelector?: string | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -124,9 +125,9 @@ export class Reflector {
   /** Reads the whole collection into the store. Returns how long to wait before the next step, in milliseconds. */
   async #list(): Promise<number> {
     const { signal } = this.#begin();
-    const { client, resource, namespace, labelSelector } = this.#options;
+    const { client, resource, namespace, labelSelector, fieldSelector } = this.#options;
     try {
-      const query = { namespace, labelSelector };
+      const query = { namespace, labelSelector, fieldSelector };
       const list = await orAbort(listAll(client, resource, query, signal), signal);
       signal.throwIfAborted();
       this.#heard();
@@ -171,9 +172,17 @@ export class Reflector {
   }
 
   async #follow(resourceVersion: string, generation: AbortController): Promise<void> {
-    const { client, resource, namespace, labelSelector, random } = this.#options;
+    const { client, resource, namespace, random } = this.#options;
+    const { labelSelector, fieldSelector } = this.#options;
     const timeoutSeconds = Math.round(WATCH_SECONDS_MIN + random() * (WATCH_SECONDS_MAX - WATCH_SECONDS_MIN));
-    const query = { namespace, labelSelector, resourceVersion, timeoutSeconds, allowWatchBookmarks: true };
+    const query = {
+      namespace,
+      labelSelector,
+      fieldSelector,
+      resourceVersion,
+      timeoutSeconds,
+      allowWatchBookmarks: true,
+    };
     const events = client.watch(resource, query, generation.signal)[Symbol.asyncIterator]();
     const endVigil = this.#abortOnSilence(generation);
     try {

@@ -1,6 +1,6 @@
 import { FIELD_MANAGER } from '../api/names.ts';
 import { hasCode } from '../errors.ts';
-import type { KubeObject, Resource } from '../ports.ts';
+import type { Fence, KubeObject, Resource, Right } from '../ports.ts';
 import { type Attempt, errorOfNetwork, errorOfResponse } from './kube-error.ts';
 import { type ObjectPage, parseJson, parseList, parseObject } from './payload.ts';
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts';
@@ -58,6 +58,7 @@ export interface DeleteOptions {
 export interface WatchOptions {
   readonly namespace?: string | undefined;
   readonly labelSelector?: string | undefined;
+  readonly fieldSelector?: string | undefined;
   readonly resourceVersion: string;
   /** When the server shall end the watch. */
   readonly timeoutSeconds: number;
@@ -72,6 +73,8 @@ interface Call {
   readonly body?: unknown;
   readonly contentType?: string;
   readonly timeoutMs?: number | undefined;
+  /** What the process must be allowed to do; undefined: anybody may ask this. */
+  readonly right?: Right | undefined;
 }
 
 type Query = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -79,12 +82,16 @@ type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 /**
  * The Kubernetes API as raw JSON. Every failure is an `OperatorError` whose message names call and object; a write whose
  * answer did not come has `outcomeUnknown: true`: it may have been done, read before asking again. Nothing is retried.
+ *
+ * With a fence no write leaves the process that the fence does not permit at the moment of its sending: `NotLeader`.
  */
 export class RestClient {
   readonly #transport: Transport;
+  readonly #fence: Fence | undefined;
 
-  constructor(transport: Transport) {
+  constructor(transport: Transport, fence?: Fence) {
     this.#transport = transport;
+    this.#fence = fence;
   }
 
   /** One page. Items get `apiVersion` and `kind`, which servers leave out of lists. `Gone`: `continue` has expired. */
@@ -101,10 +108,12 @@ export class RestClient {
     resource: Resource,
     namespace: string | undefined,
     name: string,
+    { timeoutMs }: { readonly timeoutMs?: number } = {},
   ): Promise<KubeObject | undefined> {
     const attempt = attemptOf('get', resource, namespace, name);
     try {
-      const text = await this.#call({ attempt, method: 'GET', path: pathOf(resource, namespace, name) });
+      const path = pathOf(resource, namespace, name);
+      const text = await this.#call({ attempt, method: 'GET', path, timeoutMs });
       return parseObject(attempt, parseJson(attempt, text));
     } catch (error) {
       if (hasCode(error, 'NotFound')) return undefined;
@@ -129,6 +138,7 @@ export class RestClient {
       body,
       contentType: 'application/json',
       timeoutMs: options.timeoutMs,
+      right: isDryRun ? undefined : rightTo('create', resource),
     });
     return parseObject(attempt, parseJson(attempt, text));
   }
@@ -152,6 +162,7 @@ export class RestClient {
       body,
       contentType: PATCH_CONTENT_TYPE[options.type],
       timeoutMs: options.timeoutMs,
+      right: rightTo('patch', resource),
     });
     return parseObject(attempt, parseJson(attempt, text));
   }
@@ -181,6 +192,7 @@ export class RestClient {
         body,
         contentType: 'application/json',
         timeoutMs: options.timeoutMs,
+        right: 'lead',
       });
     } catch (error) {
       if (!hasCode(error, 'NotFound')) throw error;
@@ -220,8 +232,14 @@ export class RestClient {
       },
       ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
       signal: AbortSignal.timeout(call.timeoutMs ?? CALL_TIMEOUT_MS),
+      ...this.#gate(call.right),
     });
     return await textOf(call.attempt, response);
+  }
+
+  #gate(right: Right | undefined): Pick<TransportRequest, 'beforeSending'> {
+    const fence = this.#fence;
+    return fence && right !== undefined ? { beforeSending: () => fence.permit(right) } : {};
   }
 
   async #send(attempt: Attempt, request: TransportRequest): Promise<TransportResponse> {
@@ -243,6 +261,22 @@ async function textOf(attempt: Attempt, response: TransportResponse): Promise<st
   } catch (error) {
     throw errorOfNetwork(attempt, error, true);
   }
+}
+
+/**
+ * What a message needs to become a Job (its payload first, owned by the Job then), and what tells of it. Whoever has
+ * received messages may still do that when another process leads already: the Job's name is the lock.
+ */
+const CLAIMING: ReadonlySet<string> = new Set([
+  'create jobs',
+  'create secrets',
+  'patch secrets',
+  'create events',
+  'patch events',
+]);
+
+function rightTo(verb: 'create' | 'patch', { plural }: Resource): Right {
+  return CLAIMING.has(`${verb} ${plural}`) ? 'claim' : 'lead';
 }
 
 function attemptOf(verb: string, resource: Resource, namespace: string | undefined, name?: string): Attempt {

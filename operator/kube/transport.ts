@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import { createSecureContext } from 'node:tls';
 import { KubeConfig } from '@kubernetes/client-node';
-import { Agent } from 'undici';
+import { Agent, DecoratorHandler, type Dispatcher } from 'undici';
 import { messageOf, OperatorError } from '../errors.ts';
 
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
@@ -26,6 +26,8 @@ export interface TransportRequest {
   readonly signal: AbortSignal;
   /** True for watches: a body that may stay silent; it pins one connection as long as it is read. */
   readonly isStream?: boolean;
+  /** Called when its first byte is about to be written, after any wait for a connection. Its throw is the outcome then. */
+  readonly beforeSending?: () => void;
 }
 
 export interface TransportResponse {
@@ -126,7 +128,7 @@ class PooledTransport implements Transport {
 
   async #request(request: TransportRequest) {
     const { agent, headers } = await this.#authenticated();
-    const { statusCode, ...response } = await agent.request({
+    const { statusCode, ...response } = await gated(agent, request.beforeSending).request({
       origin: this.#origin,
       method: request.method,
       path: `${this.#basePath}${request.path}`,
@@ -163,6 +165,30 @@ class PooledTransport implements Transport {
   async #retire(agent: Agent): Promise<void> {
     await agent.close().catch(() => undefined);
     this.#agents.delete(agent);
+  }
+}
+
+function gated(agent: Agent, beforeSending: (() => void) | undefined): Dispatcher {
+  if (beforeSending === undefined) return agent;
+  return agent.compose(
+    (dispatch) => (options, handler) => dispatch(options, new GatedHandler(handler, beforeSending)),
+  );
+}
+
+/** undici starts a request in the same breath as it writes it; a throw there ends it unsent. */
+class GatedHandler extends DecoratorHandler {
+  readonly #handler: Dispatcher.DispatchHandler;
+  readonly #beforeSending: () => void;
+
+  constructor(handler: Dispatcher.DispatchHandler, beforeSending: () => void) {
+    super(handler);
+    this.#handler = handler;
+    this.#beforeSending = beforeSending;
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
+    this.#beforeSending();
+    this.#handler.onRequestStart?.(controller, context);
   }
 }
 

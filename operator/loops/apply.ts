@@ -1,4 +1,5 @@
 import type { Action } from '../plan/types.ts';
+import type { Right } from '../ports.ts';
 import { adopt, claim, listJobs, rerun } from './claiming.ts';
 import { discard, release } from './giving-back.ts';
 import type { Subject, World } from './interpreter.ts';
@@ -10,9 +11,11 @@ import { endStuckJob, markNeverStarted } from './stuck-jobs.ts';
 
 /**
  * Carries out one action. Rejects when it could not be done; the next plan, made from the world as it is then, says
- * what is left. Every step leaves the world in a state that a new process continues from.
+ * what is left. Every step leaves the world in a state that a new process continues from. `NotLeader`: it was not begun.
  */
 export async function applyAction(action: Action, subject: Subject, world: World): Promise<void> {
+  const right = rightTo(action);
+  if (right !== undefined) world.fence?.permit(right);
   switch (action.kind) {
     case 'createRevision':
       return createRevision(action.object, subject, world);
@@ -50,5 +53,21 @@ export async function applyAction(action: Action, subject: Subject, world: World
       return stopPods(action.claim, subject, world);
     case 'deleteJob':
       return deleteJob(action.claim, subject, world);
+  }
+}
+
+/** Asked before an action begins as well as when it sends something: half of one would be begun in vain. */
+function rightTo({ kind }: Action): Right | undefined {
+  switch (kind) {
+    case 'claim':
+    case 'rerun':
+      return 'claim';
+    // These only read, or forget.
+    case 'listJobs':
+    case 'readStartEvents':
+    case 'forget':
+      return undefined;
+    default:
+      return 'lead';
   }
 }

@@ -1,5 +1,6 @@
 import { LABEL_QUEUE } from '../api/names.ts';
-import type { KubeObject, Random } from '../ports.ts';
+import { hasCode } from '../errors.ts';
+import type { KubeObject, Metrics, QueueName, Random } from '../ports.ts';
 import { Heartbeat } from './heartbeat.ts';
 import type { World } from './interpreter.ts';
 import { QueueSession } from './queue-session.ts';
@@ -11,10 +12,15 @@ import { type TurnResult, WorkQueue } from './work-queue.ts';
 const CONCURRENCY = 32;
 /** How often shutdown looks whether received messages have become Jobs, in milliseconds. */
 const DRAIN_RECHECK_MS = 100;
+/** How soon a turn comes again that was refused for want of leadership: it keeps leases, and what it may do may be left. */
+const REFUSED_RECHECK_MS = 1_000;
+/** How long a process that may not act keeps messages without a Job from those who may, in milliseconds. */
+const INBOX_PATIENCE_MS = 60_000;
 
 export interface ControllerOptions {
   readonly world: Omit<World, 'heartbeat' | 'queueUsers'>;
   readonly random: Random;
+  readonly metrics?: Metrics;
 }
 
 /**
@@ -26,17 +32,23 @@ export class Controller {
   readonly #random: Random;
   readonly #queue: WorkQueue;
   readonly #sessions = new Map<string, QueueSession>();
+  readonly #metrics: Metrics | undefined;
   #draining = false;
+  #endPatience: (() => void) | undefined;
 
-  constructor({ world, random }: ControllerOptions) {
+  constructor({ world, random, metrics }: ControllerOptions) {
     this.#random = random;
+    this.#metrics = metrics;
     this.#world = {
       ...world,
       heartbeat: new Heartbeat({
         queue: world.queue,
         clock: world.clock,
         log: world.log,
-        onLost: (key) => this.#queue.add(key),
+        onLost: (key) => {
+          this.#metrics?.count(nameOf(key), 'leaseLapses');
+          this.#queue.add(key);
+        },
         onRestored: (key) => this.#queue.add(key),
       }),
       queueUsers: new QueueUsers((key) => this.#queue.add(key)),
@@ -66,16 +78,41 @@ export class Controller {
   };
 
   /**
+   * This process may not act for now: turns go on, and what they would do is refused. Leases are kept on, but after a
+   * while no longer those of messages without a Job, which another process may be waiting for.
+   */
+  pause(): void {
+    this.#endPatience ??= this.#world.clock.after(INBOX_PATIENCE_MS, () => {
+      for (const [key, session] of this.#sessions) {
+        for (const message of session.inbox()) session.intake.remove(message);
+        this.#queue.add(key);
+      }
+    });
+  }
+
+  /** This process may act again, or for the first time: every BatchQueue gets a turn. */
+  resume(): void {
+    this.#endPatience?.();
+    this.#endPatience = undefined;
+    for (const key of this.#sessions.keys()) this.#queue.add(key);
+  }
+
+  /**
    * Stops intake and waits for the polls under way, which end by themselves within some twenty seconds. What they bring
    * still becomes Jobs. Then stops everything; running Jobs keep their messages for as long as their leases last, which
    * is what the next process has to come back in.
    */
   async drain(deadlineMs: number): Promise<void> {
     this.#draining = true;
+    this.#endPatience?.();
     const { clock, log } = this.#world;
     const endMs = clock.now() + deadlineMs;
     const polls = Promise.all([...this.#sessions.values()].map(({ intake }) => intake.drain()));
-    await Promise.race([polls, this.#sleep(deadlineMs)]);
+    const deadline = Promise.withResolvers<void>();
+    // Cancelled below: a timer that is left would keep the process alive until then.
+    const cancel = clock.after(deadlineMs, deadline.resolve);
+    await Promise.race([polls, deadline.promise]);
+    cancel();
     while (this.#inboxSize() > 0 && clock.now() < endMs) await this.#sleep(DRAIN_RECHECK_MS);
     const left = this.#inboxSize();
     if (left > 0)
@@ -86,10 +123,16 @@ export class Controller {
   }
 
   async #turn(key: string): Promise<TurnResult> {
-    const [namespace = '', name = ''] = key.split('/');
+    const { namespace, name } = nameOf(key);
     const session = this.#session(key);
-    const result = await reconcile(namespace, name, session, this.#world);
-    return this.#dropIfGone(key, namespace, name) ? {} : result;
+    try {
+      const result = await reconcile(namespace, name, session, this.#world);
+      return this.#dropIfGone(key, namespace, name) ? {} : result;
+    } catch (error) {
+      if (!hasCode(error, 'NotLeader')) throw error;
+      // It is done by whoever leads: by another process, or by this one after `resume`.
+      return { requeueAfterMs: REFUSED_RECHECK_MS };
+    }
   }
 
   #session(key: string): QueueSession {
@@ -106,6 +149,7 @@ export class Controller {
       onChange: () => this.#queue.add(key),
     });
     this.#sessions.set(key, session);
+    this.#metrics?.knowQueue(nameOf(key));
     if (this.#draining) void session.intake.drain();
     return session;
   }
@@ -124,6 +168,7 @@ export class Controller {
     // It may have been there when this turn began, and been asked to observe and to poll.
     session.close();
     this.#sessions.delete(key);
+    this.#metrics?.forgetQueue(nameOf(key));
     this.#world.heartbeat.publish(key, []);
     this.#queue.forget(key);
     return true;
@@ -138,6 +183,11 @@ export class Controller {
       this.#world.clock.after(delayMs, resolve);
     });
   }
+}
+
+function nameOf(key: string): QueueName {
+  const [namespace = '', name = ''] = key.split('/');
+  return { namespace, name };
 }
 
 /** The index of the caches of Jobs, pods and revisions: which BatchQueue an object belongs to. */

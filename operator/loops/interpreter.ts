@@ -1,6 +1,6 @@
 import type { BatchQueueStatus } from '../api/batch-queue.ts';
 import { API_GROUP, API_VERSION, KIND } from '../api/names.ts';
-import type { Clock, KubeObject, Log } from '../ports.ts';
+import type { Clock, Fence, KubeObject, Log } from '../ports.ts';
 import type { EntryResult, Events, KubeApi, MessageQueue, ObjectCache } from '../world.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { QueueSession } from './queue-session.ts';
@@ -12,6 +12,8 @@ export interface World {
   readonly queue: MessageQueue;
   readonly heartbeat: Heartbeat;
   readonly queueUsers: QueueUsers;
+  /** Undefined: this process is alone. */
+  readonly fence?: Fence | undefined;
   readonly events: Events;
   readonly clock: Clock;
   readonly log: Log;

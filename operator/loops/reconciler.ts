@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BatchQueueStatus } from '../api/batch-queue.ts';
 import { parseBatchQueue } from '../api/validate.ts';
-import { messageOf, retryAfterMsOf } from '../errors.ts';
+import { hasCode, messageOf, retryAfterMsOf } from '../errors.ts';
 import { claimFrom, isClaim } from '../plan/claim.ts';
 import { hasOtherConsumers } from '../plan/other-consumers.ts';
 import { planQueue } from '../plan/queue-plan.ts';
@@ -56,7 +56,8 @@ export async function reconcile(
   const [first, ...others] = failures.toSorted((a, b) => retryAfterMsOf(b) - retryAfterMsOf(a));
   // The work queue logs what is thrown, and waits as long as the server asked for; the rest is logged here.
   for (const failure of others)
-    world.log.warn({ queue: `${namespace}/${name}`, error: messageOf(failure) }, 'action failed');
+    if (!hasCode(failure, 'NotLeader'))
+      world.log.warn({ queue: `${namespace}/${name}`, error: messageOf(failure) }, 'action failed');
   if (failures.length > 0) throw first;
   // Whatever was done may have changed what is to be done: look once more, until a plan is empty.
   if (plan.actions.length > 0) return { requeueAfterMs: 0 };
@@ -198,6 +199,8 @@ async function writeStatus(
 
 /** A status that cannot be written must not hurry anything else: it has a backoff of its own. */
 function statusFailed(error: unknown, session: QueueSession, { clock, log }: World): number {
+  // Whoever leads writes it: another process, or this one in the turn that it gets when it leads again.
+  if (hasCode(error, 'NotLeader')) return STATUS_RETRY_MAX_MS;
   session.statusFailures += 1;
   const backoffMs = Math.min(STATUS_RETRY_MAX_MS, STATUS_PERIOD_MS * 2 ** session.statusFailures);
   const delayMs = Math.max(backoffMs, retryAfterMsOf(error));

@@ -1,4 +1,5 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { messageOf } from '../errors.ts';
 
 /** One thing that health depends on: undefined when it is well, else what is wrong. */
 type Check = () => string | undefined;
@@ -10,9 +11,16 @@ export interface HealthServerOptions {
   readonly live: Readonly<Record<string, Check>>;
   /** `/readyz`: false means not yet, or not any more. */
   readonly ready: Readonly<Record<string, Check>>;
+  /** `/metrics`; without it there is no such page. */
+  readonly metrics?: MetricsPage;
 }
 
-/** Serves `/healthz` and `/readyz`: 200 `ok`, or 503 with one line per failing check. */
+interface MetricsPage {
+  contentType(): string;
+  page(): Promise<string>;
+}
+
+/** Serves `/healthz` and `/readyz`: 200 `ok`, or 503 with one line per failing check; and `/metrics`. */
 export class HealthServer {
   readonly #server: Server;
   readonly #options: HealthServerOptions;
@@ -20,6 +28,10 @@ export class HealthServer {
   constructor(options: HealthServerOptions) {
     this.#options = options;
     this.#server = createServer((request, response) => {
+      if (request.url === '/metrics' && options.metrics) {
+        void sendPage(options.metrics, response);
+        return;
+      }
       const checks = { '/healthz': options.live, '/readyz': options.ready }[request.url ?? ''];
       if (!checks) {
         response.writeHead(404).end('not found\n');
@@ -47,6 +59,15 @@ export class HealthServer {
       this.#server.close(() => resolve());
       this.#server.closeAllConnections();
     });
+  }
+}
+
+async function sendPage(metrics: MetricsPage, response: ServerResponse): Promise<void> {
+  try {
+    const page = await metrics.page();
+    response.writeHead(200, { 'content-type': metrics.contentType() }).end(page);
+  } catch (error) {
+    response.writeHead(500, { 'content-type': 'text/plain' }).end(`${messageOf(error)}\n`);
   }
 }
 

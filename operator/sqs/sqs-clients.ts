@@ -2,6 +2,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
+import type { Fence } from '../ports.ts';
 import { endpointFor, type QueueHostSettings } from './queue-hosts.ts';
 
 /**
@@ -24,13 +25,21 @@ const ATTEMPTS: Readonly<Record<Purpose, number>> = { poll: 1, settle: 3, renew:
 /** Sockets per host; more than the SDK's 50, because every polled queue pins one. */
 const MAX_SOCKETS: Readonly<Record<Purpose, number>> = { poll: 4_096, settle: 256, renew: 64 };
 
-/** Clients by purpose, region and endpoint; made when first needed. */
+/**
+ * Clients by purpose, region and endpoint; made when first needed.
+ *
+ * With a fence nothing is received, deleted or given back that it does not permit at the moment of sending, the SDK's own
+ * repetitions included: `NotLeader`. A poll waits instead while that may change, and then brings nothing. Renewals need no
+ * permission, as they only keep what is in flight where it is.
+ */
 export class SqsClients {
   readonly #settings: QueueHostSettings;
+  readonly #fence: Fence | undefined;
   readonly #clients = new Map<string, SQSClient>();
 
-  constructor(settings: QueueHostSettings) {
+  constructor(settings: QueueHostSettings, fence?: Fence) {
     this.#settings = settings;
+    this.#fence = fence;
   }
 
   /** The client for a queue. Throws `HostNotAllowed` or `InvalidQueueUrl` without contacting anything. */
@@ -48,8 +57,33 @@ export class SqsClients {
       maxAttempts: ATTEMPTS[purpose],
       requestHandler: requestHandler(purpose),
     });
+    this.#guard(client, purpose);
     this.#clients.set(key, client);
     return client;
+  }
+
+  #guard({ middlewareStack }: SQSClient, purpose: Purpose): void {
+    const fence = this.#fence;
+    if (!fence || purpose === 'renew') return;
+    middlewareStack.add(
+      (next) => async (args) => {
+        const change = purpose === 'poll' ? fence.whenChanged() : undefined;
+        if (!change) return await next(args);
+        // A poll like any other that brings nothing; what is wanted afterwards is counted anew.
+        await change;
+        return { output: { $metadata: {} }, response: undefined };
+      },
+      { name: 'untilPermitted', step: 'initialize' },
+    );
+    middlewareStack.add(
+      (next, { commandName }) =>
+        async (args) => {
+          if (commandName !== 'GetQueueAttributesCommand') fence.permit('lead');
+          return await next(args);
+        },
+      // Behind signing and the waits between repetitions: the last thing before the socket.
+      { name: 'permit', step: 'deserialize', priority: 'low' },
+    );
   }
 
   /** Closes every connection; only after the loops have ended. */

@@ -3,7 +3,7 @@ import type { OperatorError } from '../../operator/errors.ts';
 import { ObjectStore } from '../../operator/kube/store.ts';
 import { Controller, ownerKey } from '../../operator/loops/controller.ts';
 import { parseLedger } from '../../operator/plan/ledger.ts';
-import type { Clock, KubeObject } from '../../operator/ports.ts';
+import type { Clock, Fence, KubeObject, Metrics, QueueName } from '../../operator/ports.ts';
 import {
   BATCH_QUEUES,
   type Events,
@@ -26,6 +26,9 @@ export type UserEvent = Parameters<Events['record']>[0];
 const NAMESPACE = 'shop';
 /** How long a terminated operator waits for its last polls, in milliseconds. */
 const DRAIN_MS = 40_000;
+
+/** Requests that only a leader may send, by what they are called here. */
+const EFFECTS = /^(create|patch|delete|release|delete messages)\b/;
 
 /** One request that an operator sent, e.g. `create jobs` or `receive`. */
 export interface Request {
@@ -60,7 +63,11 @@ export class FakeWorld {
   readonly faults: Faults = { kube: 0, sqs: 0 };
   /** How far the watches of the operator are behind, at most, in milliseconds. */
   watchLagMs = 50;
+  /** What was counted, e.g. `leaseLapses shop/orders`, and BatchQueues made known and forgotten. */
+  readonly counted: string[] = [];
   #operator: Operator | undefined;
+  /** While the operator may not act: resolved when it may again. */
+  #fenced: PromiseWithResolvers<void> | undefined;
 
   constructor(seed = 1) {
     this.random = new SeededRandom(seed);
@@ -121,6 +128,23 @@ export class FakeWorld {
   kill(): void {
     this.#operator?.end();
     this.#operator = undefined;
+  }
+
+  /** The operator may not act from now on, until `unfence`. */
+  fence(): void {
+    this.#fenced = Promise.withResolvers();
+    this.#operator?.controller.pause();
+  }
+
+  unfence(): void {
+    this.#fenced?.resolve();
+    this.#fenced = undefined;
+    this.#operator?.controller.resume();
+  }
+
+  /** Undefined: the operator may act. */
+  fenced(): Promise<void> | undefined {
+    return this.#fenced?.promise;
   }
 
   /** SIGTERM; resolves when the operator has ended by itself. */
@@ -204,12 +228,20 @@ class Operator {
     const ports = {
       kube: this.#kubeApi(),
       queue: this.#messageQueue(),
+      fence: this.#fence(),
       events,
       clock,
       log: world.log,
       caches,
     };
-    this.controller = new Controller({ world: ports, random: world.random.next });
+    const note = (what: string, { namespace, name }: QueueName) =>
+      void world.counted.push(`${what} ${namespace}/${name}`);
+    const metrics: Metrics = {
+      knowQueue: (queue) => note('known', queue),
+      forgetQueue: (queue) => note('forgotten', queue),
+      count: (queue, what) => note(what, queue),
+    };
+    this.controller = new Controller({ world: ports, random: world.random.next, metrics });
     this.#stopWatching = this.#fill(caches);
     this.controller.start();
   }
@@ -253,6 +285,15 @@ class Operator {
     });
   }
 
+  #fence(): Fence {
+    return {
+      permit: () => {
+        if (this.#world.fenced()) throw kubeFailure('NotLeader', 'retry');
+      },
+      whenChanged: () => this.#world.fenced(),
+    };
+  }
+
   #kubeApi(): KubeApi {
     const { kube } = this.#world;
     const call = <T>(verb: string, plural: string, carryOut: () => T) =>
@@ -282,7 +323,12 @@ class Operator {
     const call = <T>(what: string, carryOut: () => T | Promise<T>) =>
       this.#call(what, carryOut, () => sqsFailure('QueueUnreachable', 'retry'));
     return {
-      receive: (_, options) => call('receive', () => sqs.receive(options)),
+      receive: async (_, options) => {
+        const fenced = this.#world.fenced();
+        if (!fenced) return await call('receive', () => sqs.receive(options));
+        await fenced;
+        return [];
+      },
       changeVisibility: (_, entries, seconds) =>
         call('release', () => sqs.changeVisibility(entries, seconds)),
       renew: (_, entries, seconds) => call('renew', () => sqs.changeVisibility(entries, seconds)),
@@ -299,6 +345,8 @@ class Operator {
     failure: (sent: boolean) => OperatorError,
   ): Promise<T> {
     const { random, clock, requests, faults } = this.#world;
+    const fenced = this.#world.fenced();
+    if (fenced && EFFECTS.test(what)) throw kubeFailure('NotLeader', 'retry');
     requests.push({ what, atMs: clock.now() });
     const probability = /jobs|pods|batchqueues|controllerrevisions/.test(what) ? faults.kube : faults.sqs;
     const fails = random.chance(probability);

@@ -10,6 +10,10 @@ import { EMULATOR_REGION } from './sqs-emulator.ts';
 const MAIN = fileURLToPath(new URL('../../operator/main.ts', import.meta.url));
 const startedSchema = z.object({ msg: z.literal('started'), healthPort: z.number() });
 
+/** Many may start at once, on few processors. */
+const START_TIMEOUT_MS = 60_000;
+const loggedSchema = z.object({ time: z.string() });
+
 const OPERATOR_ACCESS_KEY_ID = 'AKIDOPERATORTEST';
 /** A dummy; a test looks for it in logs. */
 export const OPERATOR_SECRET_ACCESS_KEY = 'canary-secret-access-key';
@@ -18,6 +22,14 @@ export interface OperatorOptions {
   readonly kubeconfigPath: string;
   readonly sqsEndpoint: string;
   readonly namespaces: readonly string[];
+  /** Undefined: it acts without being elected. */
+  readonly election?: ElectionSettings | undefined;
+}
+
+export interface ElectionSettings {
+  readonly leaseNamespace: string;
+  /** Further flags, e.g. timings. */
+  readonly flags?: readonly string[];
 }
 
 /** The operator as a process of its own, as it runs in production. Ends with the cluster at the latest. */
@@ -59,6 +71,7 @@ export class OperatorProcess {
       '127.0.0.1',
       '--health-port',
       '0',
+      ...electionFlags(options.election),
     ]);
     await operator.whenReady();
     return operator;
@@ -69,12 +82,34 @@ export class OperatorProcess {
     return this.#output;
   }
 
+  /** When it wrote its first log line with this text, epoch ms; undefined while it has not. */
+  saidAt(text: string): number | undefined {
+    for (const line of this.#output.split('\n')) {
+      if (!line.includes(`"msg":${JSON.stringify(text)}`)) continue;
+      const { time } = loggedSchema.parse(JSON.parse(line));
+      return Date.parse(time);
+    }
+    return undefined;
+  }
+
+  /** True while it says so itself. */
+  async isLeading(): Promise<boolean> {
+    const page = await this.metrics();
+    return /^leader_election_master_status\{.*\} 1$/m.test(page);
+  }
+
+  /** What `/metrics` says. */
+  async metrics(): Promise<string> {
+    const { text } = await this.#fetch('/metrics');
+    return text;
+  }
+
   /** Resolves when `/readyz` says ok. */
   async whenReady(): Promise<void> {
     await eventually(
       () => this.#ask('/readyz'),
       (status) => status === 200 || this.#hasEnded(),
-      { what: 'the operator to be ready' },
+      { what: 'the operator to be ready', timeoutMs: START_TIMEOUT_MS },
     );
     if (this.#hasEnded()) throw new Error(`the operator ended: ${this.#output}`);
   }
@@ -82,6 +117,15 @@ export class OperatorProcess {
   /** HTTP status of a health path. */
   async health(healthPath: '/healthz' | '/readyz'): Promise<number> {
     return await this.#ask(healthPath);
+  }
+
+  /** Stops it in its tracks until `resume`; as a node does that is out of memory, or a machine that is moved. */
+  suspend(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT');
   }
 
   /** Asks it to stop, as Kubernetes does. */
@@ -105,13 +149,16 @@ export class OperatorProcess {
   }
 
   async #ask(healthPath: string): Promise<number> {
+    return (await this.#fetch(healthPath)).status;
+  }
+
+  async #fetch(healthPath: string): Promise<{ status: number; text: string }> {
     const port = this.#healthPort();
-    if (port === undefined) return 0;
+    if (port === undefined) return { status: 0, text: '' };
     const response = await fetch(`http://127.0.0.1:${port}${healthPath}`, {
       headers: { connection: 'close' },
     });
-    await response.text();
-    return response.status;
+    return { status: response.status, text: await response.text() };
   }
 
   #healthPort(): number | undefined {
@@ -122,4 +169,9 @@ export class OperatorProcess {
     }
     return undefined;
   }
+}
+
+function electionFlags(election: ElectionSettings | undefined): readonly string[] {
+  if (election === undefined) return ['--leader-elect', 'false'];
+  return ['--lease-namespace', election.leaseNamespace, ...(election.flags ?? [])];
 }

@@ -11,9 +11,9 @@ import type { KubernetesProxy } from '../faults/kubernetes-proxy.ts';
 import { SqsProxy } from '../faults/sqs-proxy.ts';
 import { integrationCluster } from '../jest/clusters.ts';
 import { eventually } from './eventually.ts';
-import { kubectl, tryKubectl } from './kubectl.ts';
+import { apply, kubectl, tryKubectl } from './kubectl.ts';
 import { connect } from './kubernetes.ts';
-import { OperatorProcess } from './operator-process.ts';
+import { type ElectionSettings, OperatorProcess } from './operator-process.ts';
 import { type SqsEmulator, startSqsEmulator } from './sqs-emulator.ts';
 
 const CRD = fileURLToPath(new URL('../../crds/batchqueues.yaml', import.meta.url));
@@ -80,19 +80,40 @@ export class OperatorStage {
 
   /**
    * Starts an operator for the namespaces of these cases (default: all), and waits until it is ready. `through`: a
-   * proxy in front of the API server, which adds no credentials of its own.
+   * proxy in front of the API server, which adds no credentials of its own; `sqs`: another way to SQS than the stage's, to
+   * tell operators apart. `election`: undefined for an operator that
+   * is alone; see `prepareElection`.
    */
   async startOperator(
-    options: { cases?: readonly string[]; through?: KubernetesProxy } = {},
+    options: {
+      cases?: readonly string[];
+      through?: KubernetesProxy;
+      sqs?: SqsProxy;
+      election?: ElectionSettings;
+    } = {},
   ): Promise<OperatorProcess> {
-    const { cases = this.#cases, through } = options;
+    const { cases = this.#cases, through, sqs = this.sqs, election } = options;
     const operator = await OperatorProcess.start({
       kubeconfigPath: through ? await this.#kubeconfigThrough(through) : this.operatorKubeconfigPath(),
-      sqsEndpoint: this.sqs.endpoint(),
+      sqsEndpoint: sqs.endpoint(),
       namespaces: cases.map((name) => this.namespace(name)),
+      election,
     });
     this.#operators.push(operator);
     return operator;
+  }
+
+  /**
+   * What the shipped manifests put into the operator's namespace for the election, in the namespace of a case, so that
+   * each case has a Lease of its own. For `startOperator`.
+   */
+  async prepareElection(caseName: string, flags: readonly string[] = []): Promise<ElectionSettings> {
+    const namespace = this.namespace(caseName);
+    for (const manifest of await shippedManifests()) {
+      if (!['Lease', 'Role', 'RoleBinding'].includes(manifest.kind)) continue;
+      await apply({ ...manifest, metadata: { ...manifest.metadata, namespace } });
+    }
+    return { leaseNamespace: namespace, flags };
   }
 
   /** What every operator of this stage has written, in one text. */

@@ -7,6 +7,12 @@ const DEFAULTS = {
   sqsEndpoint: undefined,
   allowedQueueHosts: [],
   awsRegion: 'us-east-1',
+  leaderElect: true,
+  leaseNamespace: undefined,
+  leaseName: 'batchqueue-operator',
+  leaseDurationMs: 10_000,
+  renewDeadlineMs: 7_000,
+  retryPeriodMs: 2_000,
   healthAddress: '0.0.0.0',
   healthPort: 8080,
   logLevel: 'info',
@@ -32,6 +38,9 @@ describe('loadConfig', () => {
       ['a.test', 'b.test:9324'],
     ],
     ['aws-region', 'AWS_REGION', 'us-gov-west-1', 'us-gov-west-1'],
+    ['leader-elect', 'BATCHQUEUE_LEADER_ELECT', 'false', false],
+    ['lease-namespace', 'BATCHQUEUE_LEASE_NAMESPACE', 'system', 'system'],
+    ['lease-name', 'BATCHQUEUE_LEASE_NAME', 'team-a.operator', 'team-a.operator'],
     ['health-address', 'BATCHQUEUE_HEALTH_ADDRESS', '::1', '::1'],
     ['health-port', 'BATCHQUEUE_HEALTH_PORT', '0', 0],
     ['log-level', 'BATCHQUEUE_LOG_LEVEL', 'debug', 'debug'],
@@ -41,6 +50,29 @@ describe('loadConfig', () => {
     expect(loadConfig([`--${flag}`, text], {})).toEqual(expected);
     expect(loadConfig([`--${flag}=${text}`], {})).toEqual(expected);
     expect(loadConfig([], { [variable]: text })).toEqual(expected);
+  });
+
+  test.each([
+    ['lease-duration', 'BATCHQUEUE_LEASE_DURATION', '1m', { leaseDurationMs: 60_000 }],
+    ['renew-deadline', 'BATCHQUEUE_RENEW_DEADLINE', '7.5s', { renewDeadlineMs: 7_500 }],
+    ['retry-period', 'BATCHQUEUE_RETRY_PERIOD', '250ms', { retryPeriodMs: 250 }],
+  ])('reads the duration --%s and %s alike', (...[flag, variable, text, expected]) => {
+    for (const result of [loadConfig([`--${flag}`, text], {}), loadConfig([], { [variable]: text })])
+      expect(result).toEqual({ ok: true, config: { ...DEFAULTS, ...expected } });
+  });
+
+  test.each([
+    ['8s', '7s', '2s', ['--renew-deadline']],
+    ['10s', '8.001s', '2s', ['--renew-deadline']],
+    ['10s', '8s', '4s', []],
+    ['10s', '7s', '3501ms', ['--retry-period']],
+    ['5s', '6s', '4s', ['--renew-deadline', '--retry-period']],
+    ['x', '7s', '4s', ['--lease-duration', '--retry-period']],
+    ['10s', 'x', '4s', ['--renew-deadline']],
+    ['1.5s', '10s', '1ms', ['--lease-duration', '--retry-period']],
+  ])('of %s, %s and %s tells what does not fit together: %j', (...[lease, deadline, period, flags]) => {
+    const args = ['--lease-duration', lease, '--renew-deadline', deadline, '--retry-period', period];
+    expect(problemsOf(loadConfig(args, {})).map((problem) => problem.split(' ')[0])).toEqual(flags);
   });
 
   test('takes the flag when both are given', () => {
@@ -66,6 +98,14 @@ describe('loadConfig', () => {
     ['allowed-queue-hosts', 'http://a', 'must be a comma-separated list of hosts'],
     ['allowed-queue-hosts', 'a/b', 'must be a comma-separated list of hosts'],
     ['aws-region', 'Virginia', 'must be an AWS region, like us-east-1'],
+    ['leader-elect', 'no', '"true"'],
+    ['lease-namespace', 'A', 'must be a namespace name'],
+    ['lease-name', '-a', 'must be an object name'],
+    ['lease-duration', '10', 'must be a duration like 10s'],
+    ['lease-duration', '601s', 'must be whole seconds, 1s..600s'],
+    ['lease-duration', '1500ms', 'must be whole seconds, 1s..600s'],
+    ['renew-deadline', '-1s', 'must be a duration like 10s'],
+    ['retry-period', '50ms', 'must be at least 100ms'],
     ['health-address', 'localhost', 'must be an IP address'],
     ['health-port', '65536', 'must be a port, 0..65535'],
     ['health-port', '-1', 'must be a port, 0..65535'],
@@ -100,10 +140,10 @@ describe('loadConfig', () => {
     const result = loadConfig([flag, '--health-port=x'], {});
     if (result.ok !== 'help') throw new Error('no help');
     for (const name of Object.keys(DEFAULTS)) {
-      const kebab = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+      const kebab = name.replace(/Ms$/, '').replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
       expect(result.text).toContain(`--${kebab} `);
     }
-    expect(result.text.match(/BATCHQUEUE_[A-Z_]+|AWS_REGION/g)).toHaveLength(8);
+    expect(result.text.match(/BATCHQUEUE_[A-Z_]+|AWS_REGION/g)).toHaveLength(Object.keys(DEFAULTS).length);
   });
 
   test('cannot be changed later', () => {

@@ -49,6 +49,17 @@ describe('the health server', () => {
     expect(await answer(`${origin}${path}`)).toBe('404 not found\n');
   });
 
+  test('shows the metrics it was given, and says so when it cannot', async () => {
+    let page = () => Promise.resolve('metric 1\n');
+    const metrics = { contentType: () => 'text/plain; version=0.0.4', page: () => page() };
+    const origin = await serve({ metrics });
+    const response = await fetch(`${origin}/metrics`);
+    expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4');
+    expect(await response.text()).toBe('metric 1\n');
+    page = () => Promise.reject(new Error('no numbers'));
+    expect(await answer(`${origin}/metrics`)).toBe('500 no numbers\n');
+  });
+
   test('rejects when its address is taken', async () => {
     const origin = await serve({});
     const second = new HealthServer({

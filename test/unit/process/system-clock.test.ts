@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { systemClock } from '../../../operator/process/system-clock.ts';
+import { monotonicClock, systemClock } from '../../../operator/process/system-clock.ts';
 
 function within(delayMs: number): Promise<void> {
   return new Promise((resolve) => {
@@ -36,4 +36,12 @@ test('does not take a delay of months for none', async () => {
   await within(5);
   cancel();
   expect(ran).toBe(false);
+});
+
+test('the monotonic clock goes forward as time does', async () => {
+  const before = monotonicClock.elapsedMs();
+  await new Promise<void>((resolve) => {
+    monotonicClock.after(20, resolve);
+  });
+  expect(monotonicClock.elapsedMs() - before).toBeGreaterThanOrEqual(19);
 });
