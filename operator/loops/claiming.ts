@@ -35,6 +35,7 @@ export async function claim(action: ClaimAction, subject: Subject, world: World)
     return;
   }
   session.intake.claimed(messages);
+  session.count('jobsCreated');
   const ids = idsOf(messages);
   world.log.info({ queue: subject.name, job: name, messageIds: messages.map(({ id }) => id) }, 'job created');
   tell(subject, world, { reason: 'JobCreated', note: `Created Job ${name} for ${ids}.` });
@@ -53,8 +54,9 @@ export async function rerun(action: RerunAction, subject: Subject, world: World)
     refusedOrThrow(error, name, subject, world),
   );
   if (!met) return;
-  const { object } = met;
+  const { object, isNew } = met;
   session.noteCreation(name);
+  if (isNew) session.count('jobsCreated');
   await keepPayload(ended.job, subject, world, object);
   for (const message of redelivered) session.intake.remove(message);
   world.log.info({ queue: subject.name, job: name, before: ended.job.metadata.name }, 'job created again');
@@ -161,6 +163,7 @@ export async function adopt(action: Adopt, subject: Subject, world: World): Prom
   };
   world.caches.jobs.put(await world.kube.patch(JOBS, namespace, name, body, { type: 'merge' }));
   for (const message of messages) subject.session.intake.remove(message);
+  subject.session.count('messagesAdopted', messages.length);
   const messageIds = messages.map(({ id }) => id);
   world.log.info({ queue: subject.name, job: name, messageIds }, 'redelivered messages adopted by their job');
   tell(subject, world, {

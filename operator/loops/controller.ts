@@ -147,6 +147,7 @@ export class Controller {
       random: this.#random,
       log: log.child({ queue: key }),
       onChange: () => this.#queue.add(key),
+      count: (what, by) => this.#metrics?.count(nameOf(key), what, by),
     });
     this.#sessions.set(key, session);
     this.#metrics?.knowQueue(nameOf(key));

@@ -8,6 +8,7 @@ export async function discard(message: InboxMessage, subject: Subject, world: Wo
   await world.heartbeat.withdraw(message.queue, [message.id]);
   assertSettled(await world.queue.delete(message.queue, [message]));
   subject.session.intake.remove(message);
+  subject.session.count('messagesDeleted');
   world.log.info(
     { queue: subject.name, messageId: message.id },
     'message delivered again after its success, deleted',
@@ -19,6 +20,7 @@ export async function release(action: ReleaseAction, subject: Subject, world: Wo
   const { messages, delaySeconds, reason } = action;
   await giveBack(messages, delaySeconds, world);
   for (const message of messages) subject.session.intake.remove(message);
+  subject.session.count('messagesReleased', messages.length);
   const messageIds = messages.map(({ id }) => id);
   world.log.warn(
     { queue: subject.name, messageIds, reason, delaySeconds },

@@ -12,6 +12,7 @@ import type {
   TemplateCheck,
   UnconfirmedClaim,
 } from '../plan/types.ts';
+import type { QueueCount } from '../ports.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
 import { QueueObserver } from './queue-observer.ts';
@@ -25,6 +26,8 @@ export interface QueueSessionOptions extends Pick<IntakeOptions, 'queue' | 'cloc
   readonly heartbeat: Heartbeat;
   /** Something happened that a new plan should know of. */
   readonly onChange: () => void;
+  /** Adds to a counter that people watch; by 1 unless said. */
+  readonly count?: (what: QueueCount, by?: number) => void;
 }
 
 /** Of the BatchQueue with this uid; another one of the same name starts anew. */
@@ -40,6 +43,8 @@ export interface UnwrittenStatus {
 export class QueueSession {
   readonly intake: Intake;
   readonly observer: QueueObserver;
+  /** Adds to a counter that people watch; by 1 unless said. */
+  readonly count: (what: QueueCount, by?: number) => void;
   /** The API server's verdict on each revision's template, by hash. */
   readonly templateChecks = new Map<string, TemplateCheck>();
   /** What Kubernetes told about Jobs and pods that take long to start, by their uid. */
@@ -68,12 +73,14 @@ export class QueueSession {
     this.#key = options.key;
     this.#heartbeat = options.heartbeat;
     this.#clock = options.clock;
+    this.count = options.count ?? (() => undefined);
     this.sweepAtMs = options.clock.now() + SWEEP_DELAY_MS;
     this.observer = new QueueObserver({ ...options, onChange: options.onChange });
     this.intake = new Intake({
       ...options,
       onReceived: (message) => {
         options.heartbeat.hold(options.key, leaseOf(message));
+        this.count('messagesReceived');
         this.observer.stir();
         options.onChange();
       },

@@ -31,11 +31,24 @@ export async function settle(action: Settle, subject: Subject, world: World): Pr
   if (isFinal || settled.length > 0) await record({ action, settled, isFinal }, world);
   for (const { verdict } of settled) subject.session.intake.remove(verdict.message);
   subject.session.observer.stir();
+  countSettled({ action, settled, isFinal }, subject);
   const { name } = claim.job.metadata;
   const fields = { queue: subject.name, job: name, final: isFinal, messages: settled.length };
   world.log.info({ ...fields, reason: action.result?.reason, note: action.note }, 'job settled');
   tellUser(action, { settled, isFinal }, subject, world);
   if (refused[0]?.error) throw refused[0].error;
+}
+
+const COUNT_OF_FATE = {
+  deleted: 'messagesDeleted',
+  released: 'messagesReleased',
+  rejected: 'messagesRejected',
+} as const;
+const COUNT_OF_OUTCOME = { succeeded: 'jobsSucceeded', failed: 'jobsFailed', active: 'jobsDeleted' } as const;
+
+function countSettled({ action, settled, isFinal }: Outcome, { session }: Subject): void {
+  for (const { fate, error } of settled) if (fate !== 'held' && !error) session.count(COUNT_OF_FATE[fate]);
+  if (isFinal) session.count(COUNT_OF_OUTCOME[action.claim.outcome]);
 }
 
 /**

@@ -169,10 +169,16 @@ describe('settling a batch', () => {
 
   test('records each message as its own, in one write', async () => {
     const claim = three();
-    await stage.apply(settleOf(claim, {}, 'delete', 'release', 'reject'));
+    await stage.apply(settleOf({ ...claim, outcome: 'succeeded' }, {}, 'delete', 'release', 'reject'));
     expect(stage.steps.filter((step) => step === 'patch')).toHaveLength(1);
     expect(ledgerOf(claim)).toMatchObject({ deleted: '0', released: '1', rejected: '2' });
     expect(finalizersOf(claim)).toEqual([]);
+    expect(stage.counted).toEqual([
+      'messagesDeleted',
+      'messagesReleased',
+      'messagesRejected',
+      'jobsSucceeded',
+    ]);
   });
 
   test('records what SQS has taken, and keeps owing what it refused', async () => {

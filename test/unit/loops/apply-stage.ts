@@ -11,7 +11,7 @@ import { buildJob } from '../../../operator/plan/job.ts';
 import { ledgerOf } from '../../../operator/plan/ledger.ts';
 import { buildMessagesFile } from '../../../operator/plan/messages-file.ts';
 import type { Action, Claim, Message } from '../../../operator/plan/types.ts';
-import type { KubeObject } from '../../../operator/ports.ts';
+import type { KubeObject, QueueCount } from '../../../operator/ports.ts';
 import { type Events, JOBS, type KubeApi } from '../../../operator/world.ts';
 import { aMessage, aQueue, aRevision, QUEUE } from '../../support/builders.ts';
 import { FakeKubernetes } from '../../support/fake-kubernetes.ts';
@@ -38,6 +38,8 @@ export class ApplyStage {
   readonly faults: Fault[] = [];
   /** Every request, in order: the verb for Kubernetes, `sqs` for a settlement. */
   readonly steps: string[] = [];
+  /** What was counted, in order. */
+  readonly counted: QueueCount[] = [];
   readonly told: Parameters<Events['record']>[0][] = [];
 
   constructor() {
@@ -56,6 +58,7 @@ export class ApplyStage {
       heartbeat,
       random: () => 1,
       onChange: () => {},
+      count: (what) => void this.counted.push(what),
     });
     this.world = {
       kube: this.#api(),
