@@ -18,6 +18,8 @@ export interface OperatorOptions {
   readonly kubeconfigPath: string;
   readonly sqsEndpoint: string;
   readonly namespaces: readonly string[];
+  /** File of the program; default: its TypeScript sources. */
+  readonly program?: string;
 }
 
 /** The operator as a process of its own, as it runs in production. Ends with the cluster at the latest. */
@@ -27,8 +29,8 @@ export class OperatorProcess {
   #output = '';
 
   /** Starts it and returns at once. */
-  constructor(args: readonly string[]) {
-    this.#child = spawn(process.execPath, [MAIN, ...args], {
+  constructor(args: readonly string[], program = MAIN) {
+    this.#child = spawn(process.execPath, [program, ...args], {
       env: {
         ...markedEnvironment(clusterDirectory()),
         AWS_ACCESS_KEY_ID: OPERATOR_ACCESS_KEY_ID,
@@ -46,22 +48,17 @@ export class OperatorProcess {
     this.#exit = once(this.#child, 'close').then(() => this.#child.exitCode);
   }
 
-  /** Starts it and waits until it is ready. Throws, with its output, when it ends instead. */
-  static async start(options: OperatorOptions): Promise<OperatorProcess> {
-    const operator = new OperatorProcess([
-      '--kubeconfig',
-      options.kubeconfigPath,
-      '--sqs-endpoint',
-      options.sqsEndpoint,
-      '--namespaces',
-      options.namespaces.join(','),
-      '--health-address',
-      '127.0.0.1',
-      '--health-port',
-      '0',
-    ]);
-    await operator.whenReady();
-    return operator;
+  /** Starts it for these namespaces and returns at once. */
+  static launch(options: OperatorOptions): OperatorProcess {
+    const flags = {
+      kubeconfig: options.kubeconfigPath,
+      'sqs-endpoint': options.sqsEndpoint,
+      namespaces: options.namespaces.join(','),
+      'health-address': '127.0.0.1',
+      'health-port': '0',
+    };
+    const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
+    return new OperatorProcess(args, options.program);
   }
 
   /** Everything it has written so far. */
@@ -69,7 +66,7 @@ export class OperatorProcess {
     return this.#output;
   }
 
-  /** Resolves when `/readyz` says ok. */
+  /** Resolves when `/readyz` says ok. Throws, with its output, when it ends instead. */
   async whenReady(): Promise<void> {
     await eventually(
       () => this.#ask('/readyz'),

@@ -1,0 +1,141 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { bundle } from '../../scripts/bundle.ts';
+import { type Call, type CrashPoint, PLACES } from '../faults/call-sequence.ts';
+import { OperatorStage } from '../support/operator-stage.ts';
+import { ClusterHistory } from './cluster-history.ts';
+import { type CaseReport, type CrashStage, playCase } from './crash-case.ts';
+import { optionalBecause, type Script } from './script.ts';
+
+/** How many cases are under way at once: most of a case is waiting for the Job controller or for a lease to lapse. */
+const PARALLEL = 12;
+/** How often progress is told, in milliseconds. */
+const PROGRESS_MS = 5_000;
+
+/** What became of a campaign. */
+export interface Outcome {
+  /** The calls of the reference run, in order. */
+  readonly reference: readonly Call[];
+  readonly cases: number;
+  /** Optional calls that did not come in the case that was to end the process there. */
+  readonly notReached: readonly string[];
+  /** One text per case that does not hold. */
+  readonly failures: readonly string[];
+  readonly slowestMs: number;
+}
+
+/** Ends an operator at every call of a script, one case each. */
+export class Campaign {
+  readonly #parts: CrashStage;
+  readonly #directory: string;
+  #count = 0;
+
+  private constructor(parts: CrashStage, directory: string) {
+    this.#parts = parts;
+    this.#directory = directory;
+  }
+
+  /** Sets the stage that all cases share. */
+  static async prepare(): Promise<Campaign> {
+    const stage = await OperatorStage.set([]);
+    const history = await ClusterHistory.start(stage.client);
+    const directory = await mkdtemp(path.join(tmpdir(), 'batchqueue-crash-'));
+    const program = path.join(directory, 'operator.mjs');
+    // The bundle that the image holds starts three times as fast as the sources.
+    await writeFile(program, await bundle('operator/main.ts'));
+    return new Campaign({ stage, history, program }, directory);
+  }
+
+  async clear(): Promise<void> {
+    await this.#parts.history.stop();
+    await this.#parts.stage.clear();
+    await rm(this.#directory, { recursive: true });
+  }
+
+  /**
+   * Plays the script once as it is, then once for every call and place that `picks` takes. Throws when the reference
+   * run does not hold.
+   */
+  async run(
+    script: Script,
+    picks: (point: CrashPoint, index: number) => boolean = () => true,
+  ): Promise<Outcome> {
+    const { calls } = await this.#reference(script);
+    const points = calls.flatMap(pointsOf).filter(picks);
+    const told = new Progress(script.name, points.length);
+    const notReached: string[] = [];
+    const failures: string[] = [];
+    let slowestMs = 0;
+    const waiting = [...points];
+    const work = async (): Promise<void> => {
+      for (let point = waiting.shift(); point; point = waiting.shift()) {
+        const text = textOf(point);
+        const report = await this.#play(script, point);
+        slowestMs = Math.max(slowestMs, report.tookMs);
+        const problems = problemsOf(point, report);
+        if (problems.length > 0) failures.push([text, ...problems].join('\n'));
+        else if (!report.wasReached) notReached.push(text);
+        told.step(failures.length);
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, work));
+    return { reference: calls, cases: points.length, notReached, failures, slowestMs };
+  }
+
+  async #reference(script: Script): Promise<CaseReport> {
+    const report = await this.#play(script);
+    const kinds = new Set(report.calls.map(({ kind }) => kind));
+    const missing = script.makes
+      .filter((kind) => !kinds.has(kind))
+      .map((kind) => `it made no call "${kind}"`);
+    const problems = [...report.problems, ...missing];
+    if (problems.length > 0) throw new Error(`the reference run of ${script.name}: ${problems.join('\n')}`);
+    return report;
+  }
+
+  async #play(script: Script, point?: CrashPoint): Promise<CaseReport> {
+    this.#count += 1;
+    return playCase(this.#parts, `crash-${this.#count}`, script, point);
+  }
+}
+
+/** Where a process can be ended at a call: a call that got no answer in the reference run need not get one in another. */
+function pointsOf({ kind, ordinal, place: reached }: Call): readonly CrashPoint[] {
+  const places = PLACES.slice(0, PLACES.indexOf(reached) + 1);
+  return places.map((place) => ({ kind, ordinal, place }));
+}
+
+function problemsOf(point: CrashPoint, { problems, wasReached }: CaseReport): readonly string[] {
+  if (wasReached || optionalBecause(point) !== undefined) return problems;
+  return ['the call did not come, though every run should make it', ...problems];
+}
+
+function textOf({ kind, ordinal, place }: CrashPoint): string {
+  return `${place} ${kind} #${ordinal}`;
+}
+
+/** Tells on stderr, where jest writes too, how far a campaign is. */
+class Progress {
+  readonly #name: string;
+  readonly #total: number;
+  readonly #startedAt = performance.now();
+  #done = 0;
+  #toldAt = 0;
+
+  constructor(name: string, total: number) {
+    this.#name = name;
+    this.#total = total;
+  }
+
+  step(failed: number): void {
+    this.#done += 1;
+    const now = performance.now();
+    if (this.#done < this.#total && now - this.#toldAt < PROGRESS_MS) return;
+    this.#toldAt = now;
+    const seconds = ((now - this.#startedAt) / 1000).toFixed(0);
+    process.stderr.write(
+      `crash: ${this.#name}: ${this.#done} of ${this.#total} cases, ${failed} failed, ${seconds} s\n`,
+    );
+  }
+}
