@@ -1,8 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { bundle } from '../../scripts/bundle.ts';
 import { type Call, type CrashPoint, PLACES } from '../faults/call-sequence.ts';
+import { OperatorBundle } from '../support/operator-bundle.ts';
 import { OperatorStage } from '../support/operator-stage.ts';
 import { ClusterHistory } from './cluster-history.ts';
 import { type CaseReport, type CrashStage, playCase } from './crash-case.ts';
@@ -28,29 +25,26 @@ export interface Outcome {
 /** Ends an operator at every call of a script, one case each. */
 export class Campaign {
   readonly #parts: CrashStage;
-  readonly #directory: string;
+  readonly #bundle: OperatorBundle;
   #count = 0;
 
-  private constructor(parts: CrashStage, directory: string) {
+  private constructor(parts: CrashStage, operatorBundle: OperatorBundle) {
     this.#parts = parts;
-    this.#directory = directory;
+    this.#bundle = operatorBundle;
   }
 
   /** Sets the stage that all cases share. */
   static async prepare(): Promise<Campaign> {
     const stage = await OperatorStage.set([]);
     const history = await ClusterHistory.start(stage.client);
-    const directory = await mkdtemp(path.join(tmpdir(), 'batchqueue-crash-'));
-    const program = path.join(directory, 'operator.mjs');
-    // The bundle that the image holds starts three times as fast as the sources.
-    await writeFile(program, await bundle('operator/main.ts'));
-    return new Campaign({ stage, history, program }, directory);
+    const operatorBundle = await OperatorBundle.make();
+    return new Campaign({ stage, history, program: operatorBundle.program() }, operatorBundle);
   }
 
   async clear(): Promise<void> {
     await this.#parts.history.stop();
     await this.#parts.stage.clear();
-    await rm(this.#directory, { recursive: true });
+    await this.#bundle.remove();
   }
 
   /**

@@ -7,6 +7,8 @@ export interface KubernetesRequest {
   readonly name: string | undefined;
   /** Checked by the server, but not carried out. */
   readonly isDryRun: boolean;
+  /** When it came in, on this process's monotonic clock. */
+  readonly atMs: number;
 }
 
 /** Which requests a rule is about; what is left out matches everything. */
@@ -33,7 +35,8 @@ export function parseKubernetesRequest(method: string, url: string): KubernetesR
   const resource = subresource === undefined ? plural : `${plural}/${subresource}`;
   const isWatch = searchParams.get('watch') === 'true' || searchParams.get('watch') === '1';
   const isDryRun = searchParams.has('dryRun');
-  return { verb: verbOf(method, name, isWatch), resource, namespace, name, isDryRun };
+  const verb = verbOf(method, name, isWatch);
+  return { verb, resource, namespace, name, isDryRun, atMs: performance.now() };
 }
 
 /** What a request is called in a sequence of calls: `create jobs`. */

@@ -20,6 +20,8 @@ export interface QueueCaseOptions {
   readonly maxReceiveCount?: number;
   /** A FIFO queue, and a FIFO dead-letter queue. */
   readonly fifo?: boolean;
+  /** Default: 10, the least. */
+  readonly visibilityTimeoutSeconds?: number;
   /** Fields of the spec that differ from the fast ones of these tests. */
   readonly spec?: Readonly<Record<string, unknown>>;
 }
@@ -80,12 +82,13 @@ export class QueueCase {
   }
 
   #manifest(spec: Readonly<Record<string, unknown>>): KubeObject {
+    const { visibilityTimeoutSeconds = 10 } = this.#options;
     return {
       apiVersion: 'batchqueue.io/v1alpha1',
       kind: 'BatchQueue',
       metadata: { name: this.name, namespace: this.namespace },
       spec: {
-        queue: { url: this.url(), visibilityTimeoutSeconds: 10 },
+        queue: { url: this.url(), visibilityTimeoutSeconds },
         retry: { minBackoffSeconds: 1, maxBackoffSeconds: 1 },
         jobTemplate: jobTemplate('worker:1'),
         ...this.#options.spec,
