@@ -26,8 +26,8 @@ export interface FaultRule {
 /** A rule in force. */
 export interface ActiveRule {
   /** How many requests the fault has struck. */
-  hits(): number;
-  remove(): void;
+  readonly hits: () => number;
+  readonly remove: () => void;
 }
 
 interface RuleState {

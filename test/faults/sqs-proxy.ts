@@ -40,8 +40,8 @@ export interface SqsFaultRule {
 /** A rule in force. */
 export interface ActiveSqsRule {
   /** How many requests the fault has struck. */
-  hits(): number;
-  remove(): void;
+  readonly hits: () => number;
+  readonly remove: () => void;
 }
 
 /** Where a request is held: before SQS has seen it, or when SQS has done it and the answer is on its way. */
