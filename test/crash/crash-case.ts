@@ -53,11 +53,13 @@ export async function playCase(
   await stage.addCase(name);
   const queue = new QueueCase(stage, name, {
     maxReceiveCount: MAX_RECEIVE_COUNT,
+    ...(script.isFifo && { fifo: true }),
+    ...(script.queue && { queue: script.queue }),
     spec: specOf(script),
   });
   await queue.createQueue();
   const messages = new Map<string, ScriptedMessage>();
-  for (const message of script.messages) messages.set(await queue.send(message.body), message);
+  for (const message of script.messages) messages.set(await queue.send(message.body, message.group), message);
   await queue.create();
   const past = history.of(queue.namespace);
   const player = new ScriptPlayer({ client: stage.client, history: past, script, messages });

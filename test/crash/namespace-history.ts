@@ -7,7 +7,8 @@ export interface JobRecord {
   readonly name: string;
   /** Ids of the messages it was created for. */
   readonly messages: readonly string[];
-  /** `ended` is what the Job controller says last: a final condition. */
+  /** Those of them that are not settled. */
+  held: readonly string[];
   state: 'active' | 'succeeded' | 'failed';
   /** A settlement is owed for it. */
   isOwing: boolean;
@@ -54,9 +55,11 @@ export class NamespaceHistory {
   takeJob(job: KubeObject, isGone: boolean): void {
     const uid = job.metadata.uid ?? '';
     const known = this.#jobs.get(uid);
-    const seen = { state: stateOf(job), isOwing: isOwing(job), isGone: isGone || known?.isGone === true };
+    const { messages, held } = ledgerOf(job);
+    const gone = isGone || known?.isGone === true;
+    const seen = { held, state: stateOf(job), isOwing: isOwing(job), isGone: gone };
     if (known) Object.assign(known, seen);
-    else this.#jobs.set(uid, { uid, name: job.metadata.name, messages: messagesOf(job), ...seen });
+    else this.#jobs.set(uid, { uid, name: job.metadata.name, messages, ...seen });
     this.#findSecondActiveJobs();
     this.#tell();
   }
@@ -68,13 +71,13 @@ export class NamespaceHistory {
     this.#tell();
   }
 
-  /** At no moment may a message have two Jobs that may run. */
+  /** At no moment may a message be in two Jobs that may run it. */
   #findSecondActiveJobs(): void {
     const active = this.jobs().filter(({ state, isGone }) => !isGone && state === 'active');
     for (const [index, job] of active.entries())
       for (const other of active.slice(index + 1))
-        for (const id of job.messages)
-          if (other.messages.includes(id))
+        for (const id of job.held)
+          if (other.held.includes(id))
             this.#violations.add(`message ${id} had two active Jobs, ${job.name} and ${other.name}`);
   }
 
@@ -83,14 +86,35 @@ export class NamespaceHistory {
   }
 }
 
-const ledgerSchema = z.object({ messages: z.array(z.object({ id: z.string() })) });
+const indexes = z.string().default('').transform(indexesIn);
+const ledgerSchema = z.object({
+  messages: z.array(z.object({ id: z.string() })),
+  deleted: indexes,
+  released: indexes,
+  rejected: indexes,
+});
 const statusSchema = z.object({
   conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]),
 });
 
-function messagesOf({ metadata }: KubeObject): readonly string[] {
+function ledgerOf({ metadata }: KubeObject): Pick<JobRecord, 'messages' | 'held'> {
   const text = metadata.annotations?.['batchqueue.io/ledger'];
-  return text === undefined ? [] : ledgerSchema.parse(JSON.parse(text)).messages.map(({ id }) => id);
+  if (text === undefined) return { messages: [], held: [] };
+  const { messages, deleted, released, rejected } = ledgerSchema.parse(JSON.parse(text));
+  const ids = messages.map(({ id }) => id);
+  const settled = new Set([...deleted, ...released, ...rejected]);
+  return { messages: ids, held: ids.filter((_, index) => !settled.has(index)) };
+}
+
+/** Kubernetes' text form: `0-4,6`. */
+function indexesIn(text: string): readonly number[] {
+  return text
+    .split(',')
+    .filter((part) => part !== '')
+    .flatMap((part) => {
+      const [first = 0, last = first] = part.split('-').map(Number);
+      return Array.from({ length: last - first + 1 }, (_, offset) => first + offset);
+    });
 }
 
 function stateOf(job: KubeObject): JobRecord['state'] {

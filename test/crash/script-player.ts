@@ -1,12 +1,19 @@
 import type { RestClient } from '../../operator/kube/rest-client.ts';
 import type { KubeObject } from '../../operator/ports.ts';
-import { endThisPod } from '../support/worker-pods.ts';
+import { type Ending, endThisPod } from '../support/worker-pods.ts';
 import type { JobRecord, NamespaceHistory } from './namespace-history.ts';
 import type { Script, ScriptedMessage } from './script.ts';
 
+/** One run of one message, as its worker ended it. */
+export interface Run {
+  readonly hasSucceeded: boolean;
+  /** On this process's monotonic clock, before anybody could know. */
+  readonly atMs: number;
+}
+
 /**
  * Plays the workers of a script: every pod that comes up ends as the script has it, whoever made it and whatever runs
- * of the operator there were before. Knows when each message has succeeded, so that a delete before can be told.
+ * of the operator there were before. Remembers how each message ended and when, so that a delete before that can be told.
  */
 export class ScriptPlayer {
   readonly #client: RestClient;
@@ -15,7 +22,7 @@ export class ScriptPlayer {
   /** Of the messages that were sent, by id. */
   readonly #messages: ReadonlyMap<string, ScriptedMessage>;
   readonly #ended = new Set<string>();
-  readonly #succeededAtMs = new Map<string, number>();
+  readonly #runs = new Map<string, Run[]>();
   readonly #failures: unknown[] = [];
   readonly #stop: () => void;
 
@@ -33,9 +40,9 @@ export class ScriptPlayer {
     this.#look();
   }
 
-  /** When a run of this message ended well, on this process's monotonic clock; undefined: none has. */
-  succeededAtMs(messageId: string): number | undefined {
-    return this.#succeededAtMs.get(messageId);
+  /** The runs of a message, in order. */
+  runsOf(messageId: string): readonly Run[] {
+    return this.#runs.get(messageId) ?? [];
   }
 
   /** What kept it from playing. */
@@ -60,20 +67,33 @@ export class ScriptPlayer {
   }
 
   async #end(pod: KubeObject, job: JobRecord): Promise<void> {
-    const failing = job.messages.filter((id) => this.#failsIn(id, job));
-    const now = performance.now();
-    for (const id of job.messages)
-      if (!failing.includes(id)) this.#succeededAtMs.set(id, this.#succeededAtMs.get(id) ?? now);
+    const ids = job.messages.slice(...sliceOf(pod));
+    const ends = ids.map((id) => this.#run(id));
     try {
-      await endThisPod(this.#client, pod, { exitCode: failing.length === 0 ? 0 : 1 });
+      await endThisPod(this.#client, pod, endingOf(ends));
     } catch (error) {
       this.#failures.push(error);
     }
   }
 
-  /** The nth run of a message fails for as long as its script says so. */
-  #failsIn(id: string, job: JobRecord): boolean {
-    const failures = this.#messages.get(id)?.failures ?? 0;
-    return this.#history.jobsOf(id).indexOf(job) < failures;
+  /** The nth run of a message fails for as long as its script says so. True when this one succeeds. */
+  #run(id: string): boolean {
+    const runs = this.runsOf(id);
+    const hasSucceeded = runs.length >= (this.#messages.get(id)?.failures ?? 0);
+    this.#runs.set(id, [...runs, { hasSucceeded, atMs: performance.now() }]);
+    return hasSucceeded;
   }
+}
+
+/** Which messages of its Job a pod runs: of an Indexed Job one, otherwise all. */
+function sliceOf({ metadata }: KubeObject): [number?, number?] {
+  const text = metadata.annotations?.['batch.kubernetes.io/job-completion-index'];
+  return text === undefined ? [] : [Number(text), Number(text) + 1];
+}
+
+/** As a worker tells it: partial success is a failing exit code and a list. */
+function endingOf(ends: readonly boolean[]): Ending {
+  if (ends.every((hasSucceeded) => hasSucceeded)) return { exitCode: 0 };
+  const succeededIndexes = ends.flatMap((hasSucceeded, index) => (hasSucceeded ? [index] : [])).join();
+  return { exitCode: 1, message: JSON.stringify({ succeededIndexes, reason: 'scripted' }) };
 }

@@ -6,12 +6,17 @@ export interface ScriptedMessage {
   readonly body: string;
   /** How many runs of it fail before one succeeds. */
   readonly failures: number;
+  /** On FIFO queues. */
+  readonly group?: string;
 }
 
 /** What happens beside the operator, always in the same way, while its process is ended somewhere. */
 export interface Script {
   readonly name: string;
-  /** Fields of the BatchQueue's spec, besides the next two. */
+  readonly isFifo?: boolean;
+  /** Fields of `spec.queue`. */
+  readonly queue?: Readonly<Record<string, unknown>>;
+  /** Other fields of the BatchQueue's spec, besides the next two. */
   readonly spec?: Readonly<Record<string, unknown>>;
   /** Default: 3. */
   readonly successfulJobsHistoryLimit?: number;
@@ -91,4 +96,53 @@ export const LONE_LONG: Script = {
   messages: [{ body: 'takes its time', failures: 0 }],
   runsForMs: 4_500,
   makes: [...LONE_MESSAGE, 'ChangeMessageVisibilityBatch to 10 s'],
+};
+
+export const BATCH: Script = {
+  name: 'a batch of which one message fails once',
+  queue: { batchSize: 10 },
+  messages: [
+    { body: 'first of a batch', failures: 0 },
+    { body: 'fails once', failures: 1 },
+    { body: 'last of a batch', failures: 0 },
+  ],
+  makes: [...LONE_MESSAGE, 'ChangeMessageVisibilityBatch to 1 s'],
+};
+
+export const INDEXED: Script = {
+  name: 'an Indexed Job of which one index fails once',
+  queue: { batchSize: 10 },
+  spec: {
+    jobTemplate: {
+      spec: {
+        completionMode: 'Indexed',
+        parallelism: 3,
+        template: { spec: { containers: [{ name: 'worker', image: 'worker:1' }] } },
+      },
+    },
+  },
+  messages: BATCH.messages,
+  makes: BATCH.makes,
+};
+
+export const FIFO: Script = {
+  name: 'two groups of a FIFO queue, one with a message that fails once',
+  isFifo: true,
+  queue: { batchSize: 10 },
+  messages: [
+    { body: 'first of group a, fails once', failures: 1, group: 'a' },
+    { body: 'second of group a', failures: 0, group: 'a' },
+    { body: 'only one of group b', failures: 0, group: 'b' },
+  ],
+  makes: BATCH.makes,
+};
+
+/** Above 32 KiB messages travel in a Secret; above 768 KiB a body has one of its own. */
+export const SECRET: Script = {
+  name: 'messages that travel in Secrets',
+  messages: [
+    { body: 'in a Secret '.padEnd(40 * 1024, 'x'), failures: 0 },
+    { body: 'its body in a Secret of its own '.padEnd(800 * 1024, 'x'), failures: 0 },
+  ],
+  makes: [...LONE_MESSAGE, 'create secrets', 'patch secrets'],
 };

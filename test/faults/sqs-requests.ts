@@ -60,7 +60,7 @@ export function entriesOf({ body }: Pick<SqsRequest, 'body'>): readonly BatchEnt
  */
 export function sqsCallKind(request: SqsRequest): string {
   const { operation, queue } = request;
-  if (queue.endsWith('-dead')) return `${operation} of the dead-letter queue`;
+  if (/-dead(\.fifo)?$/.test(queue)) return `${operation} of the dead-letter queue`;
   const times = new Set(entriesOf(request).flatMap(({ VisibilityTimeout }) => VisibilityTimeout ?? []));
   return times.size === 0 ? operation : `${operation} to ${[...times].join(' and ')} s`;
 }

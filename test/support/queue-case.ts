@@ -20,8 +20,8 @@ export interface QueueCaseOptions {
   readonly maxReceiveCount?: number;
   /** A FIFO queue, and a FIFO dead-letter queue. */
   readonly fifo?: boolean;
-  /** Default: 10, the least. */
-  readonly visibilityTimeoutSeconds?: number;
+  /** Fields of `spec.queue`; default: the least visibility timeout, 10 s. */
+  readonly queue?: Readonly<Record<string, unknown>>;
   /** Fields of the spec that differ from the fast ones of these tests. */
   readonly spec?: Readonly<Record<string, unknown>>;
 }
@@ -30,7 +30,7 @@ export interface QueueCaseOptions {
 export class QueueCase {
   readonly name: string;
   readonly namespace: string;
-  /** Name of the SQS queue; the dead-letter queue's has `-dead` behind it. */
+  /** Name of the SQS queue. */
   readonly queueName: string;
   readonly stage: OperatorStage;
   readonly #options: QueueCaseOptions;
@@ -82,13 +82,12 @@ export class QueueCase {
   }
 
   #manifest(spec: Readonly<Record<string, unknown>>): KubeObject {
-    const { visibilityTimeoutSeconds = 10 } = this.#options;
     return {
       apiVersion: 'batchqueue.io/v1alpha1',
       kind: 'BatchQueue',
       metadata: { name: this.name, namespace: this.namespace },
       spec: {
-        queue: { url: this.url(), visibilityTimeoutSeconds },
+        queue: { url: this.url(), visibilityTimeoutSeconds: 10, ...this.#options.queue },
         retry: { minBackoffSeconds: 1, maxBackoffSeconds: 1 },
         jobTemplate: jobTemplate('worker:1'),
         ...this.#options.spec,

@@ -123,7 +123,7 @@ test.concurrent('answers that are lost, one of each call, lose no message and ru
 });
 
 test.concurrent('connections to SQS that die without a word cost no lease', async () => {
-  const { queue, sqs, past } = await stage.begin('half-open', { visibilityTimeoutSeconds: 30 });
+  const { queue, sqs, past } = await stage.begin('half-open', { queue: { visibilityTimeoutSeconds: 30 } });
   const id = await queue.send('half open');
   const job = await queue.jobOf(id);
   // A renewal has opened the connection that the next one will use.
