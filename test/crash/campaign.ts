@@ -1,12 +1,14 @@
+import { availableParallelism } from 'node:os';
 import { type Call, type CrashPoint, PLACES } from '../faults/call-sequence.ts';
 import { OperatorBundle } from '../support/operator-bundle.ts';
 import { OperatorStage } from '../support/operator-stage.ts';
 import { ClusterHistory } from './cluster-history.ts';
 import { type CaseReport, type CrashStage, playCase } from './crash-case.ts';
 import type { Script } from './script.ts';
+import { Turnstile } from './turnstile.ts';
 
-/** How many cases are under way at once: most of a case is waiting for the Job controller or for a lease to lapse. */
-const PARALLEL = 12;
+/** How many cases go on at once per core: most of a case is waiting for the Job controller or for a lease to lapse. */
+const CASES_PER_CORE = 6;
 /** How often progress is told, in milliseconds. */
 const PROGRESS_MS = 5_000;
 
@@ -19,13 +21,14 @@ export interface Outcome {
   readonly notReached: readonly string[];
   /** One text per case that does not hold. */
   readonly failures: readonly string[];
-  readonly slowestMs: number;
 }
 
 /** Ends an operator at every call of a script, one case each. */
 export class Campaign {
   readonly #parts: CrashStage;
   readonly #bundle: OperatorBundle;
+  /** For the cases of all scripts. */
+  readonly #turnstile = new Turnstile(CASES_PER_CORE * availableParallelism());
   #count = 0;
 
   private constructor(parts: CrashStage, operatorBundle: OperatorBundle) {
@@ -51,30 +54,21 @@ export class Campaign {
    * Plays the script once as it is, then once for every call and place that `picks` takes. Throws when the reference
    * run does not hold.
    */
-  async run(
-    script: Script,
-    picks: (point: CrashPoint, index: number) => boolean = () => true,
-  ): Promise<Outcome> {
+  async run(script: Script, picks: (point: CrashPoint) => boolean = () => true): Promise<Outcome> {
     const { calls } = await this.#reference(script);
     const points = calls.flatMap(pointsOf).filter(picks);
     const told = new Progress(script.name, points.length);
     const notReached: string[] = [];
     const failures: string[] = [];
-    let slowestMs = 0;
-    const waiting = [...points];
-    const work = async (): Promise<void> => {
-      for (let point = waiting.shift(); point; point = waiting.shift()) {
-        const text = textOf(point);
-        const report = await this.#play(script, point);
-        slowestMs = Math.max(slowestMs, report.tookMs);
-        const problems = problemsOf(script, point, report);
-        if (problems.length > 0) failures.push([text, ...problems].join('\n'));
-        else if (!report.wasReached) notReached.push(text);
-        told.step(failures.length);
-      }
+    const tryOut = async (point: CrashPoint): Promise<void> => {
+      const report = await this.#play(script, point);
+      const problems = problemsOf(script, point, report);
+      if (problems.length > 0) failures.push([textOf(point), ...problems].join('\n'));
+      else if (!report.wasReached) notReached.push(textOf(point));
+      told.step(failures.length);
     };
-    await Promise.all(Array.from({ length: PARALLEL }, work));
-    return { reference: calls, cases: points.length, notReached, failures, slowestMs };
+    await Promise.all(points.map(tryOut));
+    return { reference: calls, cases: points.length, notReached, failures };
   }
 
   async #reference(script: Script): Promise<CaseReport> {
@@ -90,7 +84,8 @@ export class Campaign {
 
   async #play(script: Script, point?: CrashPoint): Promise<CaseReport> {
     this.#count += 1;
-    return playCase(this.#parts, `crash-${this.#count}`, script, point);
+    const name = `crash-${this.#count}`;
+    return this.#turnstile.pass(() => playCase(this.#parts, name, script, point));
   }
 }
 
