@@ -48,6 +48,13 @@ export class OperatorProcess {
     this.#exit = once(this.#child, 'close').then(() => this.#child.exitCode);
   }
 
+  /** `launch`, and waits until it is ready. Throws, with its output, when it ends instead. */
+  static async start(options: OperatorOptions): Promise<OperatorProcess> {
+    const operator = OperatorProcess.launch(options);
+    await operator.whenReady();
+    return operator;
+  }
+
   /** Starts it for these namespaces and returns at once. */
   static launch(options: OperatorOptions): OperatorProcess {
     const flags = {
