@@ -37,6 +37,7 @@ export interface Script {
 const ALWAYS = {
   'list batchqueues': 1,
   'list jobs': 1,
+  'list pods': 1,
   'list controllerrevisions': 1,
   'create controllerrevisions': 1,
   'create jobs (dry run)': 1,
@@ -57,7 +58,6 @@ const RETRIED = {
   ReceiveMessage: 3,
   'create jobs': 2,
   'patch jobs': 2,
-  'list pods': 1,
   'ChangeMessageVisibilityBatch to 1 s': 1,
 };
 
