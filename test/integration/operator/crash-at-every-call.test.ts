@@ -11,6 +11,10 @@ import {
   SECRET,
 } from '../../crash/script.ts';
 import type { CrashPoint } from '../../faults/call-sequence.ts';
+import type { KubernetesProxy } from '../../faults/kubernetes-proxy.ts';
+import { holdsFor } from '../../support/eventually.ts';
+import { FaultStage, whenEachRanOnce } from '../../support/fault-stage.ts';
+import { ledgerOf } from '../../support/queue-case.ts';
 
 /** `npm run test:crash` sets it: every call of every script. */
 const isWhole = process.env['BATCHQUEUE_CRASH'] === 'all';
@@ -19,15 +23,46 @@ const isWhole = process.env['BATCHQUEUE_CRASH'] === 'all';
 const SAMPLED =
   /^(create jobs|patch jobs|delete jobs|create secrets|patch secrets|DeleteMessageBatch|ChangeMessageVisibilityBatch.*)$/;
 
+/** A watch that nothing comes from is given up after two minutes; this leaves time for the list that follows. */
+const SILENCE_ENDS_WITHIN_MS = 240_000;
+
 let campaign: Campaign;
+let faults: FaultStage;
 jest.setTimeout(60 * 60_000);
 
 beforeAll(async () => {
   campaign = await Campaign.prepare();
+  faults = await FaultStage.set();
 }, 120_000);
 
 afterAll(async () => {
   await campaign.clear();
+  await faults.clear();
+});
+
+// These wait for two minutes with next to nothing to do: beside the others they cost no time.
+test.concurrent.each<[string, (kubernetes: KubernetesProxy) => void]>([
+  [
+    'watches fall silent',
+    (kubernetes) =>
+      kubernetes.inject({ match: { verb: 'watch' }, fault: { kind: 'silence-watch' } }).remove(),
+  ],
+  ['connections die without a word', (kubernetes) => kubernetes.freezeConnections()],
+])('when its %s, the operator keeps its lease, and notices what it has missed', async (what, strike) => {
+  const { queue, kubernetes, past, operator } = await faults.begin(`silence-${what.length}`);
+  const id = await queue.send('ends in silence');
+  const job = await queue.jobOf(id);
+  strike(kubernetes);
+  await queue.succeed(job);
+
+  await holdsFor(
+    30_000,
+    async () => await faults.stage.emulator.receive(queue.url()),
+    (received) => received.length === 0,
+  );
+  expect(await operator.health('/healthz')).toBe(200);
+  await whenEachRanOnce({ queue, past }, [id], SILENCE_ENDS_WITHIN_MS);
+  expect(ledgerOf(await queue.jobOf(id)).messages).toMatchObject([{ receiveCount: 1 }]);
 });
 
 test.concurrent.each([LONE_SUCCESS, LONE_RETRY])(
