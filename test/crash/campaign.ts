@@ -101,7 +101,8 @@ function problemsOf(script: Script, point: CrashPoint, report: CaseReport): read
   return ['the call did not come, though every run makes it', ...report.problems];
 }
 
-function textOf({ kind, ordinal, place }: CrashPoint): string {
+/** How a crash point is written: `committed patch jobs #1`. */
+export function textOf({ kind, ordinal, place }: CrashPoint): string {
   return `${place} ${kind} #${ordinal}`;
 }
 

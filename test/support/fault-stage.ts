@@ -8,6 +8,9 @@ import type { OperatorProcess } from './operator-process.ts';
 import { OperatorStage } from './operator-stage.ts';
 import { QueueCase, type QueueCaseOptions } from './queue-case.ts';
 
+/** Many times what an idle machine needs, in milliseconds. */
+const READY_WITHIN_MS = 90_000;
+
 /** A BatchQueue with an operator of its own, which reaches both servers through proxies of its own. */
 export interface FaultCase {
   readonly queue: QueueCase;
@@ -48,7 +51,7 @@ export class FaultStage {
     await queue.create();
     const past = this.#history.of(queue.namespace);
     const begun = { queue, past, ...(await this.startOperator(name, beforehand)) };
-    await queue.whenCondition('Ready', { status: 'True' });
+    await queue.whenCondition('Ready', { status: 'True' }, READY_WITHIN_MS);
     return begun;
   }
 
@@ -78,7 +81,7 @@ export class FaultStage {
 export async function whenEachRanOnce(
   { queue, past }: Pick<FaultCase, 'queue' | 'past'>,
   ids: readonly string[],
-  timeoutMs = 60_000,
+  timeoutMs = 120_000,
 ): Promise<void> {
   await eventually(
     () => past.jobs().map(({ name, state, isOwing }) => ({ name, state, isOwing })),

@@ -7,7 +7,7 @@ import { type FaultCase, FaultStage, whenEachRanOnce } from '../../support/fault
 import { ledgerOf, type QueueCase } from '../../support/queue-case.ts';
 
 let stage: FaultStage;
-jest.setTimeout(120_000);
+jest.setTimeout(300_000);
 
 beforeAll(async () => {
   stage = await FaultStage.set();

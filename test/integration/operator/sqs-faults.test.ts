@@ -8,7 +8,7 @@ const RENEWAL = { operation: 'ChangeMessageVisibilityBatch' };
 const DELETE = { operation: 'DeleteMessageBatch' };
 const RECEIVE = { operation: 'ReceiveMessage' };
 let stage: FaultStage;
-jest.setTimeout(120_000);
+jest.setTimeout(300_000);
 
 beforeAll(async () => {
   stage = await FaultStage.set();
