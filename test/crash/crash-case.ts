@@ -7,6 +7,7 @@ import type { OperatorProcess } from '../support/operator-process.ts';
 import type { OperatorStage } from '../support/operator-stage.ts';
 import { QueueCase } from '../support/queue-case.ts';
 import type { ClusterHistory } from './cluster-history.ts';
+import { ForgottenLeases } from './forgotten-leases.ts';
 import type { Script, ScriptedMessage } from './script.ts';
 import { ScriptPlayer } from './script-player.ts';
 import { type Evidence, unfinished, wrongs } from './verdict.ts';
@@ -88,15 +89,20 @@ interface Play extends Evidence {
 
 async function run(play: Play, point: CrashPoint | undefined): Promise<CaseReport> {
   const sequence = new CallSequence(point);
-  const lives = [await startLife(play, sequence)];
+  const first = await startLife(play, sequence);
+  const lives = [first];
   try {
-    let problems = await untilDone(play, () => sequence.hasStruck());
+    let problems = await untilDone(async () => (sequence.hasStruck() ? [] : await unfinished(play)));
     // Events and statuses come late.
     if (point && problems.length === 0) await Promise.race([sequence.struck(), delay(LATE_MS)]);
     if (sequence.hasStruck()) {
-      await lives[0]?.operator.exitCode();
+      await first.operator.exitCode();
+      const leases = new ForgottenLeases(play.queue, play.past, first.sqs);
       lives.push(await startLife(play));
-      problems = await untilDone(play, () => false);
+      problems = await untilDone(async () => {
+        await leases.lapse();
+        return unfinished(play);
+      });
     }
     if (problems.length === 0)
       problems = await wrongs(
@@ -138,14 +144,11 @@ async function startLife({ stage, name, program }: Play, tollgate?: CallSequence
   return { operator, sqs, end };
 }
 
-/** Waits until nothing is left to do, or `isOver`; returns what did not come to its end. */
-async function untilDone(play: Play, isOver: () => boolean): Promise<readonly string[]> {
+/** Waits until nothing is left; returns what did not come to its end. */
+async function untilDone(left: () => Promise<readonly string[]>): Promise<readonly string[]> {
+  const wait = { what: 'the end of everything', timeoutMs: SETTLED_WITHIN_MS };
   try {
-    await eventually(
-      async () => (isOver() ? [] : await unfinished(play)),
-      (left) => left.length === 0,
-      { what: 'the end of everything', timeoutMs: SETTLED_WITHIN_MS },
-    );
+    await eventually(left, ({ length }) => length === 0, wait);
     return [];
   } catch (error) {
     return [error instanceof Error ? error.message : String(error)];
