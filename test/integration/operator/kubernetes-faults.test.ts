@@ -6,6 +6,9 @@ import { eventually, eventuallyEqual, holdsFor } from '../../support/eventually.
 import { type FaultCase, FaultStage, whenEachRanOnce } from '../../support/fault-stage.ts';
 import { ledgerOf, type QueueCase } from '../../support/queue-case.ts';
 
+/** A receive asks for forty seconds; after a third of them the first renewal, for ten; so it must be renewed by now. */
+const RENEWED_BY_MS = 26_000;
+
 let stage: FaultStage;
 jest.setTimeout(300_000);
 
@@ -126,9 +129,8 @@ test.concurrent('a right that is withdrawn is told, the lease is kept meanwhile,
 
   const condition = await queue.whenCondition('Ready', { status: 'False', reason: 'AdmissionDenied' });
   expect(condition.message).toContain('fault proxy');
-  // Longer than the visibility timeout.
   await holdsFor(
-    12_000,
+    RENEWED_BY_MS,
     () => queue.counts(),
     ({ visible, inFlight }) => visible === 0 && inFlight === 1,
   );
@@ -155,7 +157,7 @@ test.concurrent('withdrawn from everything, the operator keeps its leases and go
   await queue.succeed(job);
 
   await holdsFor(
-    12_000,
+    RENEWED_BY_MS,
     () => queue.counts(),
     ({ visible, inFlight }) => visible === 0 && inFlight === 1,
   );

@@ -52,7 +52,8 @@ test.concurrent('renewals of which every second entry fails cost no lease', asyn
   const jobs = await Promise.all(ids.map((id) => queue.jobOf(id)));
   const rule = sqs.inject({ match: RENEWAL, fault: everySecondEntryFails });
 
-  await staysInvisible({ queue, ms: 22_000 });
+  // Past the first renewal, after a third of the forty seconds that a receive asks for, and its ten seconds.
+  await staysInvisible({ queue, ms: 26_000 });
 
   expect(rule.hits()).toBeGreaterThan(4);
   rule.remove();
