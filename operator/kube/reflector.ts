@@ -16,6 +16,8 @@ const INACTIVITY_MS = 120_000;
 const STABLE_MS = 10_000;
 /** After so many watches in a row that failed, the list is read again: the resourceVersion may be what is wrong. */
 const FAILURES_BEFORE_LIST = 5;
+/** The same for watches that were silent: perhaps something on the way lets no watch through, and lists it does. */
+const SILENCES_BEFORE_LIST = 2;
 
 export interface ReflectorOptions extends ObjectStoreOptions {
   readonly client: Pick<RestClient, 'list' | 'watch'>;
@@ -44,7 +46,7 @@ interface Waiter {
  *     new ──start──► listing ──complete list──► watching ──server ends it──► watching (from the last resourceVersion)
  *                     ▲    ▲                      │    │
  *                     │    └── 410 Gone, or five ─┘    └─ reset, refusal, silence ──backoff──► watching
- *                     │        failures in a row
+ *                     │        failures or two silences in a row
  *                     └─ the list failed: backoff; the store keeps what it has
  *     any state ──stop──► stopped, for good
  *
@@ -243,8 +245,8 @@ export class Reflector {
 
   #watchFailed(error: unknown): void {
     this.#watchFailures += 1;
-    const isGone = hasCode(error, 'Gone');
-    if (isGone || this.#watchFailures >= FAILURES_BEFORE_LIST) this.#resourceVersion = undefined;
+    const bearable = hasCode(error, 'WatchSilent') ? SILENCES_BEFORE_LIST : FAILURES_BEFORE_LIST;
+    if (hasCode(error, 'Gone') || this.#watchFailures >= bearable) this.#resourceVersion = undefined;
     this.#failed(
       error,
       this.#resourceVersion === undefined ? 'watch failed, will list' : 'watch failed, will reconnect',

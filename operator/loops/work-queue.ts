@@ -43,6 +43,9 @@ interface Delayed {
  *                 └─────────────────┴───────────┘ throw: delayed by backoff; `requeueAfterMs`: delayed by that
  *     addAfter ──► delayed (one timer per key, the earliest wins) ──► add
  *
+ * A server that named a time to come back is not asked earlier: until then a key that failed with it gets no turn,
+ * whoever adds it.
+ *
  * Crash: nothing in here is durable, nor needs to be; the first list after a restart adds every key.
  */
 export class WorkQueue {
@@ -56,6 +59,8 @@ export class WorkQueue {
   readonly #dirty = new Set<string>();
   readonly #delayed = new Map<string, Delayed>();
   readonly #failures = new Map<string, number>();
+  /** Until when (clock ms) keys get no turn. */
+  readonly #heldUntil = new Map<string, number>();
   #state: 'new' | 'started' | 'stopped' = 'new';
 
   constructor(options: WorkQueueOptions) {
@@ -78,6 +83,7 @@ export class WorkQueue {
     this.#resting.clear();
     this.#waiting.clear();
     this.#dirty.clear();
+    this.#heldUntil.clear();
     await Promise.all(this.#running.values());
   }
 
@@ -85,6 +91,11 @@ export class WorkQueue {
     if (this.#state === 'stopped') return;
     if (this.#running.has(key) || this.#resting.has(key)) {
       this.#dirty.add(key);
+      return;
+    }
+    const heldMs = this.#heldForMs(key);
+    if (heldMs > 0) {
+      this.addAfter(key, heldMs);
       return;
     }
     this.#waiting.add(key);
@@ -97,11 +108,12 @@ export class WorkQueue {
    */
   addAfter(key: string, delayMs: number): void {
     if (this.#state === 'stopped') return;
-    const dueAt = this.#options.clock.now() + Math.max(0, delayMs);
+    const waitMs = Math.max(0, delayMs, this.#heldForMs(key));
+    const dueAt = this.#options.clock.now() + waitMs;
     const earlier = this.#delayed.get(key);
     if (earlier !== undefined && earlier.dueAt <= dueAt) return;
     earlier?.cancel();
-    const cancel = this.#options.clock.after(delayMs, () => {
+    const cancel = this.#options.clock.after(waitMs, () => {
       this.#delayed.delete(key);
       this.add(key);
     });
@@ -113,6 +125,7 @@ export class WorkQueue {
     this.#delayed.get(key)?.cancel();
     this.#delayed.delete(key);
     this.#failures.delete(key);
+    this.#heldUntil.delete(key);
   }
 
   /** True when no key waits or has a turn; delayed keys do not count. */
@@ -161,13 +174,24 @@ export class WorkQueue {
   #failed(key: string, error: unknown): void {
     const failures = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, failures);
-    const retryInMs = Math.max(this.#backoffMs(failures), retryAfterMsOf(error));
+    const askedMs = retryAfterMsOf(error);
+    const retryInMs = Math.max(this.#backoffMs(failures), askedMs);
+    if (askedMs > 0) this.#heldUntil.set(key, this.#options.clock.now() + askedMs);
     const code = error instanceof OperatorError ? error.code : undefined;
     this.#options.log.warn(
       { key, failures, retryInMs, code, error: messageOf(error) },
       'turn failed, will retry',
     );
     this.addAfter(key, retryInMs);
+  }
+
+  /** How long a key gets no turn, in milliseconds; 0 or less: it may. */
+  #heldForMs(key: string): number {
+    const until = this.#heldUntil.get(key);
+    if (until === undefined) return 0;
+    const leftMs = until - this.#options.clock.now();
+    if (leftMs <= 0) this.#heldUntil.delete(key);
+    return leftMs;
   }
 
   /** Between half of the step and all of it, so that keys that failed together do not come back together. */

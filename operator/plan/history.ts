@@ -1,4 +1,4 @@
-import type { BatchQueueSpec } from '../api/batch-queue.ts';
+import type { BatchQueueSpec, BatchQueueStatus } from '../api/batch-queue.ts';
 import { byNewestEnd } from './claim.ts';
 import type { Action, Claim } from './types.ts';
 
@@ -7,17 +7,37 @@ const KEPT_WHILE_BUSY = 500;
 
 type HistoryLimits = Pick<BatchQueueSpec, 'successfulJobsHistoryLimit' | 'failedJobsHistoryLimit'>;
 
+/** What else decides whether an old Job goes. */
+interface HistoryContext {
+  /** There is work for messages. */
+  readonly isBusy: boolean;
+  /** The status as it stands on the BatchQueue. */
+  readonly written: BatchQueueStatus | undefined;
+}
+
 /**
  * Deletes the oldest settled Jobs beyond the limits, as a CronJob does. A Job that still owes a settlement is never
- * among them: its finalizer is what the limits look at.
+ * among them: its finalizer is what the limits look at. Nor is one that ended after what the written status tells of:
+ * without the Job, a process that ends before the next write would leave nobody who knows.
  */
-export function planHistory(claims: readonly Claim[], limits: HistoryLimits, isBusy: boolean): Action[] {
+export function planHistory(
+  claims: readonly Claim[],
+  limits: HistoryLimits,
+  { isBusy, written }: HistoryContext,
+): Action[] {
   const more = isBusy ? KEPT_WHILE_BUSY : 0;
   const settled = claims.filter((claim) => claim.settled && claim.outcome !== 'active' && !claim.deleting);
   return [
     ...surplus(settled, 'succeeded', limits.successfulJobsHistoryLimit + more),
     ...surplus(settled, 'failed', limits.failedJobsHistoryLimit + more),
-  ].map((claim) => ({ kind: 'deleteJob', claim }));
+  ]
+    .filter((claim) => isTold(claim, written))
+    .map((claim) => ({ kind: 'deleteJob', claim }));
+}
+
+function isTold({ outcome, finishedAtMs }: Claim, written: BatchQueueStatus | undefined): boolean {
+  const newest = outcome === 'succeeded' ? written?.lastSuccessTime : written?.lastFailure?.time;
+  return newest !== undefined && Date.parse(newest) >= (finishedAtMs ?? 0);
 }
 
 function surplus(claims: readonly Claim[], outcome: 'succeeded' | 'failed', limit: number): readonly Claim[] {

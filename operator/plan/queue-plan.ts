@@ -56,7 +56,9 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
     actions: [
       ...(live ? planForSpec(live, current, snapshot) : []),
       ...forMessages,
-      ...(live ? planHistory(claims, live.spec, forMessages.length > 0) : []),
+      ...(live
+        ? planHistory(claims, live.spec, { isBusy: forMessages.length > 0, written: live.status })
+        : []),
       ...planSweep(snapshot),
     ],
     intake,

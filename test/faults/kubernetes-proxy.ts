@@ -6,52 +6,15 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadKubeConfig } from '../../operator/kube/transport.ts';
 import { issueCertificate, makeAuthority } from '../cluster/certificate.ts';
+import type { Passage, Tollgate } from './call-sequence.ts';
+import { type Fault, refuse, sendGoneEvent } from './kubernetes-faults.ts';
 import {
   type KubernetesRequest,
+  kubernetesCallKind,
   matchesRequest,
   parseKubernetesRequest,
   type RequestMatch,
 } from './kubernetes-requests.ts';
-
-/**
- * What happens to a request that a rule picks.
- *
- * - `refuse`: the answer is this status; the server never sees the request.
- * - `reset`: the connection is reset before the server sees the request.
- * - `blackhole`: nothing at all happens until the client gives up; the server never sees the request.
- * - `drop-after-commit`: the server does it, then the connection is reset instead of its answer.
- * - `error500-after-commit`: the server does it, the answer is a 500.
- * - `delay`: the server sees it after `delayMs`.
- * - `gone-in-stream`: a watch that opens and then brings an ERROR event 410, and stays open.
- * - `silence-watch`: the watch is open and stays open, but nothing more comes; also for watches already open.
- */
-export type Fault =
-  | {
-      readonly kind: 'refuse';
-      readonly status: number;
-      readonly reason: string;
-      readonly retryAfterSeconds?: number;
-    }
-  | { readonly kind: 'delay'; readonly delayMs: number }
-  | {
-      readonly kind:
-        | 'reset'
-        | 'blackhole'
-        | 'drop-after-commit'
-        | 'error500-after-commit'
-        | 'gone-in-stream'
-        | 'silence-watch';
-    };
-
-/** Common refusals. */
-export const gone: Fault = { kind: 'refuse', status: 410, reason: 'Expired' };
-export const forbidden: Fault = { kind: 'refuse', status: 403, reason: 'Forbidden' };
-export const unavailable: Fault = { kind: 'refuse', status: 503, reason: 'ServiceUnavailable' };
-
-/** Too Many Requests, with the time to wait that the server asks for. */
-export function throttled(retryAfterSeconds: number): Fault {
-  return { kind: 'refuse', status: 429, reason: 'TooManyRequests', retryAfterSeconds };
-}
 
 export interface FaultRule {
   readonly match: RequestMatch;
@@ -63,8 +26,8 @@ export interface FaultRule {
 /** A rule in force. */
 export interface ActiveRule {
   /** How many requests the fault has struck. */
-  hits(): number;
-  remove(): void;
+  readonly hits: () => number;
+  readonly remove: () => void;
 }
 
 interface RuleState {
@@ -77,6 +40,11 @@ interface Upstream {
   readonly hostname: string;
   readonly port: string;
   readonly agent: Agent;
+}
+
+export interface KubernetesProxyOptions {
+  /** Asked at each place of each call that is no watch. */
+  readonly tollgate?: Tollgate;
 }
 
 interface OpenWatch {
@@ -93,23 +61,26 @@ export class KubernetesProxy {
   readonly #server: Server;
   readonly #certificate: string;
   readonly #upstream: Upstream;
+  readonly #tollgate: Tollgate | undefined;
   readonly #rules = new Set<RuleState>();
   /** The TCP sockets below TLS, which alone can be reset, by the client's port. */
   readonly #sockets = new Map<number | undefined, Socket>();
   readonly #watches = new Set<OpenWatch>();
+  /** Client ports of connections that nothing comes through any more, though they are open. */
+  readonly #halfOpen = new Set<number | undefined>();
   readonly #requests: KubernetesRequest[] = [];
   #connections = 0;
   #port = 0;
 
   /** Listens on a free port of 127.0.0.1, in front of the kubeconfig's current cluster. */
-  static async start(kubeconfigPath: string): Promise<KubernetesProxy> {
+  static async start(kubeconfigPath: string, options: KubernetesProxyOptions = {}): Promise<KubernetesProxy> {
     const kubeConfig = loadKubeConfig({ kubeconfigPath });
     const credentials: RequestOptions = {};
     await kubeConfig.applyToHTTPSOptions(credentials);
     const { hostname, port } = new URL(kubeConfig.getCurrentCluster()?.server ?? '');
     const { ca, cert, key } = credentials;
     const agent = new Agent({ keepAlive: true, ca, cert, key });
-    const proxy = new KubernetesProxy({ hostname, port, agent });
+    const proxy = new KubernetesProxy({ hostname, port, agent }, options);
     proxy.#server.listen(0, '127.0.0.1');
     await once(proxy.#server, 'listening');
     const address = proxy.#server.address();
@@ -117,7 +88,8 @@ export class KubernetesProxy {
     return proxy;
   }
 
-  private constructor(upstream: Upstream) {
+  private constructor(upstream: Upstream, { tollgate }: KubernetesProxyOptions) {
+    this.#tollgate = tollgate;
     const authority = makeAuthority('kubernetes-fault-proxy');
     const { certificate, key } = issueCertificate(authority, {
       name: 'proxy',
@@ -134,7 +106,10 @@ export class KubernetesProxy {
       this.#connections += 1;
       const { remotePort } = socket;
       this.#sockets.set(remotePort, socket);
-      socket.on('close', () => this.#sockets.delete(remotePort));
+      socket.on('close', () => {
+        this.#sockets.delete(remotePort);
+        this.#halfOpen.delete(remotePort);
+      });
       socket.on('error', () => undefined);
     });
     this.#server.on('tlsClientError', () => undefined);
@@ -174,6 +149,12 @@ export class KubernetesProxy {
     for (const socket of this.#sockets.values()) socket.resetAndDestroy();
   }
 
+  /** Nothing comes through the open connections any more, in either direction, and nobody says so; new ones work. */
+  freezeConnections(): void {
+    for (const port of this.#sockets.keys()) this.#halfOpen.add(port);
+    for (const watch of this.#watches) watch.isSilent = true;
+  }
+
   /** How many connections clients have opened so far. */
   connections(): number {
     return this.#connections;
@@ -194,14 +175,16 @@ export class KubernetesProxy {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const asked = parseKubernetesRequest(request.method ?? 'GET', request.url ?? '/');
+    if (this.#halfOpen.has(request.socket.remotePort)) return;
     this.#requests.push(asked);
     const fault = this.#strike(asked);
+    const passes = this.#passageOf(asked);
     // A client that went away is no failure of the proxy.
     response.on('error', () => undefined);
     try {
       const body = await buffer(request);
       if (fault?.kind === 'delay') await delay(fault.delayMs, undefined, { ref: false });
-      await this.#answer({ request, response, asked, body }, fault);
+      if (passes('before')) await this.#answer({ request, response, asked, body, passes }, fault);
     } catch {
       this.#reset(request);
     }
@@ -229,16 +212,21 @@ export class KubernetesProxy {
         await buffer(await this.#forward(exchange));
         refuse(response, { status: 500, reason: 'InternalError' });
         return;
-      case 'delay':
+      case 'stale-list':
+        await this.#pass(exchange, asOf(request.url, fault.resourceVersion));
+        return;
       case 'silence-watch':
+        await this.#stream(exchange, true);
+        return;
+      case 'delay':
       case undefined:
-        await this.#pass(exchange, fault?.kind === 'silence-watch');
+        await (exchange.asked.verb === 'watch' ? this.#stream(exchange, false) : this.#pass(exchange));
     }
   }
 
-  async #forward({ request, body }: Exchange): Promise<IncomingMessage> {
+  async #forward({ request, body }: Exchange, path = request.url): Promise<IncomingMessage> {
     const { host: _, connection: __, ...headers } = request.headers;
-    const upstream = httpsRequest({ ...this.#upstream, method: request.method, path: request.url, headers });
+    const upstream = httpsRequest({ ...this.#upstream, method: request.method, path, headers });
     return await new Promise((resolve, reject) => {
       upstream.on('response', resolve);
       upstream.on('error', reject);
@@ -246,14 +234,26 @@ export class KubernetesProxy {
     });
   }
 
-  async #pass(exchange: Exchange, isSilent: boolean): Promise<void> {
+  /** A call: its answer is passed on whole. */
+  async #pass(exchange: Exchange, path?: string): Promise<void> {
+    const { request, response, passes } = exchange;
+    const answer = await this.#forward(exchange, path);
+    const body = await buffer(answer);
+    if (!passes('committed') || this.#halfOpen.has(request.socket.remotePort)) return;
+    const { 'transfer-encoding': _, connection: __, ...headers } = answer.headers;
+    response.writeHead(answer.statusCode ?? 500, headers);
+    response.end(body, () => passes('answered'));
+  }
+
+  /** A watch: passed on as it comes. */
+  async #stream(exchange: Exchange, isSilent: boolean): Promise<void> {
     const { response, asked } = exchange;
     const answer = await this.#forward(exchange);
     const { 'transfer-encoding': _, connection: __, ...headers } = answer.headers;
     response.writeHead(answer.statusCode ?? 500, headers);
     response.flushHeaders();
     const watch: OpenWatch = { request: asked, response, isSilent };
-    if (asked.verb === 'watch') this.#watches.add(watch);
+    this.#watches.add(watch);
     response.on('close', () => {
       this.#watches.delete(watch);
       answer.destroy();
@@ -264,6 +264,11 @@ export class KubernetesProxy {
         await Promise.race([once(response, 'drain'), once(response, 'close')]);
     }
     if (!watch.isSilent) response.end();
+  }
+
+  #passageOf(asked: KubernetesRequest): Passage {
+    if (this.#tollgate === undefined || asked.verb === 'watch') return () => true;
+    return this.#tollgate.open(kubernetesCallKind(asked));
   }
 
   /** Counts the request on every matching rule and returns the fault of the first that strikes. */
@@ -300,30 +305,13 @@ interface Exchange {
   readonly response: ServerResponse;
   readonly asked: KubernetesRequest;
   readonly body: Buffer;
+  readonly passes: Passage;
 }
 
-function refuse(
-  response: ServerResponse,
-  { status, reason, retryAfterSeconds }: { status: number; reason: string; retryAfterSeconds?: number },
-): void {
-  const headers = retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) };
-  response.writeHead(status, { 'content-type': 'application/json', ...headers });
-  response.end(JSON.stringify(statusOf(status, reason)));
-}
-
-function sendGoneEvent(response: ServerResponse): void {
-  response.writeHead(200, { 'content-type': 'application/json' });
-  response.write(`${JSON.stringify({ type: 'ERROR', object: statusOf(410, 'Expired') })}\n`);
-}
-
-function statusOf(code: number, reason: string): object {
-  return {
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message: 'fault proxy',
-    reason,
-    code,
-  };
+/** The same list as it was at an older resourceVersion. */
+function asOf(url: string | undefined, resourceVersion: string): string {
+  const { pathname, searchParams } = new URL(url ?? '/', 'https://proxy');
+  searchParams.set('resourceVersion', resourceVersion);
+  searchParams.set('resourceVersionMatch', 'Exact');
+  return `${pathname}?${searchParams.toString()}`;
 }

@@ -5,6 +5,10 @@ export interface KubernetesRequest {
   readonly resource: string;
   readonly namespace: string | undefined;
   readonly name: string | undefined;
+  /** Checked by the server, but not carried out. */
+  readonly isDryRun: boolean;
+  /** When it came in, on this process's monotonic clock. */
+  readonly atMs: number;
 }
 
 /** Which requests a rule is about; what is left out matches everything. */
@@ -30,7 +34,14 @@ export function parseKubernetesRequest(method: string, url: string): KubernetesR
   const [plural = '', name, subresource] = isNamespaced ? rest.slice(2) : rest;
   const resource = subresource === undefined ? plural : `${plural}/${subresource}`;
   const isWatch = searchParams.get('watch') === 'true' || searchParams.get('watch') === '1';
-  return { verb: verbOf(method, name, isWatch), resource, namespace, name };
+  const isDryRun = searchParams.has('dryRun');
+  const verb = verbOf(method, name, isWatch);
+  return { verb, resource, namespace, name, isDryRun, atMs: performance.now() };
+}
+
+/** What a request is called in a sequence of calls: `create jobs`. */
+export function kubernetesCallKind({ verb, resource, isDryRun }: KubernetesRequest): string {
+  return `${verb} ${resource}${isDryRun ? ' (dry run)' : ''}`;
 }
 
 export function matchesRequest(match: RequestMatch, request: KubernetesRequest): boolean {

@@ -6,23 +6,42 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import type { Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { z } from 'zod';
+import type { Passage, Tollgate } from './call-sequence.ts';
+import { refuseSqs, type SqsFault } from './sqs-faults.ts';
+import {
+  entriesOf,
+  matchesSqsRequest,
+  parseSqsRequest,
+  type SqsRequest,
+  type SqsRequestMatch,
+  sqsCallKind,
+} from './sqs-requests.ts';
 
-/** One SQS call as it came in (JSON protocol of the AWS SDKs). */
-export interface SqsRequest {
-  /** `ReceiveMessage`, `DeleteMessageBatch` … */
-  readonly operation: string;
-  /** The last part of the queue's URL; `''` for calls that name none. */
-  readonly queue: string;
-  /** The JSON it carries. */
-  readonly body: unknown;
+export interface SqsProxyOptions {
+  /** Asked at each place of each call. */
+  readonly tollgate?: Tollgate;
+  /**
+   * Long polls are made of shorter ones of this length. The emulator keeps the poll of a client that is gone and lets
+   * it swallow messages, as SQS may; this bounds for how long.
+   */
+  readonly pollSliceSeconds?: number;
 }
 
-/** Picks requests; what is left out fits all. */
-export interface SqsRequestMatch {
-  readonly operation?: string;
-  readonly queue?: string;
+export interface SqsFaultRule {
+  readonly match: SqsRequestMatch;
+  /** Only so many of the matching requests, the first ones; undefined: every one. */
+  readonly times?: number;
+  readonly fault: SqsFault;
+}
+
+/** A rule in force. */
+export interface ActiveSqsRule {
+  /** How many requests the fault has struck. */
+  readonly hits: () => number;
+  readonly remove: () => void;
 }
 
 /** Where a request is held: before SQS has seen it, or when SQS has done it and the answer is on its way. */
@@ -43,30 +62,50 @@ interface HoldState {
   readonly released: Promise<void>;
 }
 
-const bodySchema = z.object({ QueueUrl: z.string().optional() });
-const receiptsSchema = z.object({ Messages: z.array(z.object({ ReceiptHandle: z.string() })).default([]) });
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly asked: SqsRequest;
+  readonly passes: Passage;
+}
+
+const receiptsSchema = z.object({
+  Messages: z.array(z.object({ MessageId: z.string(), ReceiptHandle: z.string() })).default([]),
+});
+const batchAnswerSchema = z.looseObject({ Failed: z.array(z.unknown()).default([]) });
 
 /**
- * A reverse proxy in front of SQS (or an emulator of it) that remembers what was asked and can hold requests at two
- * points of their way, so that a test can end a process exactly there.
+ * A reverse proxy in front of SQS (or an emulator of it) that remembers what was asked, does to requests what happens to
+ * them on bad days, and can hold them at two points of their way, so that a test can end a process exactly there.
  */
 export class SqsProxy {
   readonly #server: Server;
   readonly #upstream: string;
+  readonly #options: SqsProxyOptions;
   readonly #requests: SqsRequest[] = [];
   readonly #open = new Set<SqsRequest>();
   readonly #holds = new Set<HoldState>();
-  readonly #receiptHandles = new Set<string>();
+  readonly #rules = new Set<{ readonly rule: SqsFaultRule; hits: number }>();
+  readonly #messageIds = new Map<string, string>();
+  readonly #sockets = new Set<Socket>();
+  /** Connections that nothing comes through any more, though they are open. */
+  readonly #halfOpen = new WeakSet<Socket>();
   #port = 0;
 
-  private constructor(upstream: string) {
+  private constructor(upstream: string, options: SqsProxyOptions) {
     this.#upstream = upstream;
+    this.#options = options;
     this.#server = createServer((request, response) => void this.#serve(request, response));
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+      socket.on('error', () => undefined);
+    });
   }
 
   /** Listens on a free port of 127.0.0.1, in front of `upstream` (a URL). */
-  static async start(upstream: string): Promise<SqsProxy> {
-    const proxy = new SqsProxy(upstream);
+  static async start(upstream: string, options: SqsProxyOptions = {}): Promise<SqsProxy> {
+    const proxy = new SqsProxy(upstream, options);
     proxy.#server.listen(0, '127.0.0.1');
     await once(proxy.#server, 'listening');
     const address = proxy.#server.address();
@@ -80,17 +119,17 @@ export class SqsProxy {
 
   /** The requests that have come in so far, in order. */
   requests(match: SqsRequestMatch = {}): readonly SqsRequest[] {
-    return this.#requests.filter((request) => fits(match, request));
+    return this.#requests.filter((request) => matchesSqsRequest(match, request));
   }
 
   /** The requests that have not been answered yet: long polls, mostly. */
   open(match: SqsRequestMatch = {}): readonly SqsRequest[] {
-    return [...this.#open].filter((request) => fits(match, request));
+    return [...this.#open].filter((request) => matchesSqsRequest(match, request));
   }
 
-  /** Every receipt handle that SQS has given out through this proxy. */
-  receiptHandles(): ReadonlySet<string> {
-    return this.#receiptHandles;
+  /** Every receipt handle that SQS has given out through this proxy, with the id of its message. */
+  receiptHandles(): ReadonlyMap<string, string> {
+    return this.#messageIds;
   }
 
   /** Holds the requests that fit, from now on. */
@@ -108,6 +147,18 @@ export class SqsProxy {
     };
   }
 
+  /** Puts a rule into force, behind the older ones: the first that strikes decides. */
+  inject(rule: SqsFaultRule): ActiveSqsRule {
+    const state = { rule, hits: 0 };
+    this.#rules.add(state);
+    return { hits: () => state.hits, remove: () => void this.#rules.delete(state) };
+  }
+
+  /** Nothing comes through the open connections any more, in either direction, and nobody says so; new ones work. */
+  freezeConnections(): void {
+    for (const socket of this.#sockets) this.#halfOpen.add(socket);
+  }
+
   async stop(): Promise<void> {
     this.#server.close();
     this.#server.closeAllConnections();
@@ -118,50 +169,120 @@ export class SqsProxy {
     // A client that went away is no failure of the proxy.
     response.on('error', () => undefined);
     const body = await buffer(request);
-    const asked = parseRequest(request, body);
+    if (this.#halfOpen.has(request.socket)) return;
+    const asked = parseSqsRequest(request, body);
+    const passes = this.#options.tollgate?.open(sqsCallKind(asked)) ?? (() => true);
     this.#requests.push(asked);
     this.#open.add(asked);
     response.on('close', () => this.#open.delete(asked));
     try {
-      await this.#pause(asked, 'before');
-      // As at SQS, nobody is asked for messages on behalf of a caller who is gone.
-      if (response.destroyed) return;
-      const { status, headers, text } = await this.#forward(request, response, body);
-      if (asked.operation === 'ReceiveMessage') this.#noteReceipts(text);
-      await this.#pause(asked, 'after');
-      response.writeHead(status, headers);
-      response.end(text);
+      if (passes('before')) await this.#answer({ request, response, asked, passes });
     } catch {
       response.destroy();
     }
   }
 
+  async #answer(exchange: Exchange): Promise<void> {
+    const { response, asked } = exchange;
+    const fault = this.#strike(asked);
+    if (fault?.kind === 'refuse') return refuseSqs(response, fault);
+    if (fault?.kind === 'blackhole') return;
+    await this.#pause(asked, 'before');
+    // As at SQS, nobody is asked for messages on behalf of a caller who is gone.
+    if (response.destroyed) return;
+    const answer = await (fault?.kind === 'fail-entries'
+      ? this.#forwardOthers(exchange, fault)
+      : this.#forward(exchange, asked.body));
+    if (asked.operation === 'ReceiveMessage') this.#noteReceipts(answer);
+    await this.#pause(asked, 'after');
+    if (exchange.passes('committed')) this.#handOver(exchange, answer, fault?.kind === 'lose-answer');
+  }
+
+  #handOver({ request, response, passes }: Exchange, answer: Answer, isLost: boolean): void {
+    if (this.#halfOpen.has(request.socket)) return;
+    if (isLost) {
+      request.socket.resetAndDestroy();
+      return;
+    }
+    response.writeHead(answer.status, answer.headers);
+    response.end(answer.text, () => passes('answered'));
+  }
+
   async #pause(asked: SqsRequest, stage: Stage): Promise<void> {
     for (const hold of this.#holds) {
-      if (hold.stage !== stage || !fits(hold.match, asked)) continue;
+      if (hold.stage !== stage || !matchesSqsRequest(hold.match, asked)) continue;
       hold.reach();
       await hold.released;
     }
   }
 
-  async #forward(request: IncomingMessage, response: ServerResponse, body: Buffer): Promise<Answer> {
+  /** The fault of the first rule that strikes. */
+  #strike(asked: SqsRequest): SqsFault | undefined {
+    for (const state of this.#rules) {
+      const { match, times = Number.POSITIVE_INFINITY, fault } = state.rule;
+      if (state.hits >= times || !matchesSqsRequest(match, asked)) continue;
+      state.hits += 1;
+      return fault;
+    }
+    return undefined;
+  }
+
+  /** One long poll may be several shorter ones. */
+  async #forward(exchange: Exchange, body: SqsRequest['body']): Promise<Answer> {
+    const { pollSliceSeconds } = this.#options;
+    let leftSeconds = Number(body['WaitTimeSeconds'] ?? 0);
+    if (pollSliceSeconds === undefined || leftSeconds <= pollSliceSeconds) return this.#ask(exchange, body);
+    for (;;) {
+      const answer = await this.#ask(exchange, {
+        ...body,
+        WaitTimeSeconds: Math.min(pollSliceSeconds, leftSeconds),
+      });
+      leftSeconds -= pollSliceSeconds;
+      if (leftSeconds <= 0 || exchange.response.destroyed || receiptsOf(answer).length > 0) return answer;
+    }
+  }
+
+  async #ask({ request, response }: Exchange, body: SqsRequest['body']): Promise<Answer> {
     const { host: _, connection: __, 'transfer-encoding': ___, ...headers } = request.headers;
+    const text = Buffer.from(JSON.stringify(body));
     const upstream = httpRequest(`${this.#upstream}${request.url ?? '/'}`, {
       method: request.method,
-      headers,
+      headers: { ...headers, 'content-length': String(text.byteLength) },
     });
-    response.on('close', () => upstream.destroy());
+    const abort = (): void => void upstream.destroy();
+    response.on('close', abort);
     const answered = once(upstream, 'response');
-    upstream.end(body);
+    upstream.end(text);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one argument of `response`
     const [answer] = (await answered) as [IncomingMessage];
     const { connection: ____, 'transfer-encoding': _____, ...answerHeaders } = answer.headers;
-    return { status: answer.statusCode ?? 500, headers: answerHeaders, text: await buffer(answer) };
+    const answerText = await buffer(answer);
+    response.off('close', abort);
+    return { status: answer.statusCode ?? 500, headers: answerHeaders, text: answerText };
   }
 
-  #noteReceipts(text: Buffer): void {
-    const receipts = receiptsSchema.safeParse(JSON.parse(text.toString()));
-    for (const { ReceiptHandle } of receipts.data?.Messages ?? []) this.#receiptHandles.add(ReceiptHandle);
+  /** SQS gets the entries that do not fail, if there are any. */
+  async #forwardOthers(
+    exchange: Exchange,
+    fault: Extract<SqsFault, { kind: 'fail-entries' }>,
+  ): Promise<Answer> {
+    const entries = entriesOf(exchange.asked);
+    const failing = entries.filter(fault.fails);
+    const others = entries.filter((entry) => !failing.includes(entry));
+    const answer =
+      others.length === 0
+        ? { status: 200, headers: { 'content-type': 'application/x-amz-json-1.0' }, text: Buffer.from('{}') }
+        : await this.#forward(exchange, { ...exchange.asked.body, Entries: others });
+    const told = batchAnswerSchema.parse(JSON.parse(answer.text.toString()));
+    const { code, message } = fault;
+    const failed = failing.map(({ Id }) => ({ Id, Code: code, Message: message, SenderFault: true }));
+    const text = Buffer.from(JSON.stringify({ ...told, Failed: [...told.Failed, ...failed] }));
+    return { ...answer, headers: { ...answer.headers, 'content-length': String(text.byteLength) }, text };
+  }
+
+  #noteReceipts(answer: Answer): void {
+    for (const { MessageId, ReceiptHandle } of receiptsOf(answer))
+      this.#messageIds.set(ReceiptHandle, MessageId);
   }
 }
 
@@ -171,20 +292,6 @@ interface Answer {
   readonly text: Buffer;
 }
 
-function parseRequest(request: IncomingMessage, text: Buffer): SqsRequest {
-  const target = request.headers['x-amz-target'];
-  const body: unknown = text.length === 0 ? {} : JSON.parse(text.toString());
-  const url = bodySchema.safeParse(body).data?.QueueUrl ?? '';
-  return {
-    operation: typeof target === 'string' ? (target.split('.').at(-1) ?? '') : '',
-    queue: url.split('/').at(-1) ?? '',
-    body,
-  };
-}
-
-function fits(match: SqsRequestMatch, request: SqsRequest): boolean {
-  return (
-    (match.operation === undefined || match.operation === request.operation) &&
-    (match.queue === undefined || match.queue === request.queue)
-  );
+function receiptsOf({ text }: Answer): z.infer<typeof receiptsSchema>['Messages'] {
+  return receiptsSchema.safeParse(JSON.parse(text.toString())).data?.Messages ?? [];
 }

@@ -6,13 +6,8 @@ import type { OperatorError } from '../../operator/errors.ts';
 import type { RestClient } from '../../operator/kube/rest-client.ts';
 import type { Transport } from '../../operator/kube/transport.ts';
 import { waitFor } from '../cluster/wait.ts';
-import {
-  type Fault,
-  forbidden,
-  KubernetesProxy,
-  throttled,
-  unavailable,
-} from '../faults/kubernetes-proxy.ts';
+import { type Fault, forbidden, throttled, unavailable } from '../faults/kubernetes-faults.ts';
+import { KubernetesProxy } from '../faults/kubernetes-proxy.ts';
 import { integrationCluster } from '../jest/clusters.ts';
 import {
   aConfigMap,

@@ -3,10 +3,10 @@ import { isDeepStrictEqual } from 'node:util';
 
 /** How often the world is looked at, in milliseconds. */
 const PERIOD_MS = 100;
-const DEFAULT_TIMEOUT_MS = 20_000;
+const DEFAULT_TIMEOUT_MS = 40_000;
 
 export interface Wait {
-  /** Milliseconds; default 20,000. */
+  /** Milliseconds; default 40,000: many times what an idle machine needs. */
   readonly timeoutMs?: number;
   /** What is waited for, for the error. */
   readonly what?: string;

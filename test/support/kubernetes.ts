@@ -4,6 +4,8 @@ import type { KubeObject, Resource } from '../../operator/ports.ts';
 
 export const CONFIG_MAPS: Resource = { group: '', version: 'v1', plural: 'configmaps' };
 export const NAMESPACES: Resource = { group: '', version: 'v1', plural: 'namespaces' };
+export const SECRETS: Resource = { group: '', version: 'v1', plural: 'secrets' };
+export const SERVICE_ACCOUNTS: Resource = { group: '', version: 'v1', plural: 'serviceaccounts' };
 export const JOBS: Resource = { group: 'batch', version: 'v1', plural: 'jobs' };
 
 /** A client of its own connections; close the transport when done. */

@@ -24,6 +24,8 @@ export interface OperatorOptions {
   readonly namespaces: readonly string[];
   /** Undefined: it acts without being elected. */
   readonly election?: ElectionSettings | undefined;
+  /** File of the program; default: its TypeScript sources. */
+  readonly program?: string;
 }
 
 export interface ElectionSettings {
@@ -39,8 +41,8 @@ export class OperatorProcess {
   #output = '';
 
   /** Starts it and returns at once. */
-  constructor(args: readonly string[]) {
-    this.#child = spawn(process.execPath, [MAIN, ...args], {
+  constructor(args: readonly string[], program = MAIN) {
+    this.#child = spawn(process.execPath, [program, ...args], {
       env: {
         ...markedEnvironment(clusterDirectory()),
         AWS_ACCESS_KEY_ID: OPERATOR_ACCESS_KEY_ID,
@@ -58,23 +60,24 @@ export class OperatorProcess {
     this.#exit = once(this.#child, 'close').then(() => this.#child.exitCode);
   }
 
-  /** Starts it and waits until it is ready. Throws, with its output, when it ends instead. */
+  /** `launch`, and waits until it is ready. Throws, with its output, when it ends instead. */
   static async start(options: OperatorOptions): Promise<OperatorProcess> {
-    const operator = new OperatorProcess([
-      '--kubeconfig',
-      options.kubeconfigPath,
-      '--sqs-endpoint',
-      options.sqsEndpoint,
-      '--namespaces',
-      options.namespaces.join(','),
-      '--health-address',
-      '127.0.0.1',
-      '--health-port',
-      '0',
-      ...electionFlags(options.election),
-    ]);
+    const operator = OperatorProcess.launch(options);
     await operator.whenReady();
     return operator;
+  }
+
+  /** Starts it for these namespaces and returns at once. */
+  static launch(options: OperatorOptions): OperatorProcess {
+    const flags = {
+      kubeconfig: options.kubeconfigPath,
+      'sqs-endpoint': options.sqsEndpoint,
+      namespaces: options.namespaces.join(','),
+      'health-address': '127.0.0.1',
+      'health-port': '0',
+    };
+    const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
+    return new OperatorProcess([...args, ...electionFlags(options.election)], options.program);
   }
 
   /** Everything it has written so far. */
@@ -104,7 +107,7 @@ export class OperatorProcess {
     return text;
   }
 
-  /** Resolves when `/readyz` says ok. */
+  /** Resolves when `/readyz` says ok. Throws, with its output, when it ends instead. */
   async whenReady(): Promise<void> {
     await eventually(
       () => this.#ask('/readyz'),

@@ -12,7 +12,7 @@ import { SqsProxy } from '../faults/sqs-proxy.ts';
 import { integrationCluster } from '../jest/clusters.ts';
 import { eventually } from './eventually.ts';
 import { apply, kubectl, tryKubectl } from './kubectl.ts';
-import { connect } from './kubernetes.ts';
+import { connect, NAMESPACES, SERVICE_ACCOUNTS } from './kubernetes.ts';
 import { type ElectionSettings, OperatorProcess } from './operator-process.ts';
 import { type SqsEmulator, startSqsEmulator } from './sqs-emulator.ts';
 
@@ -26,6 +26,20 @@ const kubeconfigSchema = z.looseObject({
   users: z.tuple([z.object({ name: z.string(), user: z.looseObject({}) })]),
 });
 
+/** How an operator of a stage is started. */
+export interface StageOperatorOptions {
+  /** Whose namespaces it serves; default: all. */
+  readonly cases?: readonly string[];
+  /** A proxy in front of the API server, which adds no credentials of its own. */
+  readonly through?: KubernetesProxy;
+  /** Default: the stage's own. */
+  readonly sqs?: SqsProxy;
+  /** Default: the TypeScript sources. */
+  readonly program?: string;
+  /** Undefined for an operator that is alone; see `prepareElection`. */
+  readonly election?: ElectionSettings;
+}
+
 /**
  * Everything that a test of the whole operator needs: the real API server with the shipped CRD and access rules, an SQS
  * emulator behind a proxy, a namespace per case, and the operator as a process under its shipped ServiceAccount.
@@ -38,7 +52,7 @@ export class OperatorStage {
   readonly #transport: Transport;
   readonly #directory: string;
   readonly #suffix = randomBytes(3).toString('hex');
-  readonly #cases: readonly string[];
+  readonly #cases: string[];
   readonly #operators: OperatorProcess[] = [];
 
   private constructor(parts: {
@@ -53,7 +67,7 @@ export class OperatorStage {
     this.emulator = parts.emulator;
     this.sqs = parts.sqs;
     this.#directory = parts.directory;
-    this.#cases = parts.cases;
+    this.#cases = [...parts.cases];
   }
 
   /** Sets the stage, without an operator. Each case has a namespace of its own. */
@@ -68,6 +82,19 @@ export class OperatorStage {
     return stage;
   }
 
+  /** One more case. Resolves when pods can be made in its namespace: not before it has its ServiceAccount. */
+  async addCase(name: string): Promise<void> {
+    this.#cases.push(name);
+    const namespace = this.namespace(name);
+    const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } };
+    await this.client.create(NAMESPACES, undefined, object);
+    await eventually(
+      () => this.client.get(SERVICE_ACCOUNTS, namespace, 'default'),
+      (found) => found !== undefined,
+      { what: `the ServiceAccount of ${namespace}` },
+    );
+  }
+
   namespaces(): readonly string[] {
     return this.#cases.map((name) => this.namespace(name));
   }
@@ -78,26 +105,22 @@ export class OperatorStage {
     return `${name}-${this.#suffix}`;
   }
 
-  /**
-   * Starts an operator for the namespaces of these cases (default: all), and waits until it is ready. `through`: a
-   * proxy in front of the API server, which adds no credentials of its own; `sqs`: another way to SQS than the stage's, to
-   * tell operators apart. `election`: undefined for an operator that
-   * is alone; see `prepareElection`.
-   */
-  async startOperator(
-    options: {
-      cases?: readonly string[];
-      through?: KubernetesProxy;
-      sqs?: SqsProxy;
-      election?: ElectionSettings;
-    } = {},
-  ): Promise<OperatorProcess> {
-    const { cases = this.#cases, through, sqs = this.sqs, election } = options;
-    const operator = await OperatorProcess.start({
+  /** `launchOperator`, and waits until it is ready. */
+  async startOperator(options: StageOperatorOptions = {}): Promise<OperatorProcess> {
+    const operator = await this.launchOperator(options);
+    await operator.whenReady();
+    return operator;
+  }
+
+  /** Starts an operator and does not wait for it. */
+  async launchOperator(options: StageOperatorOptions = {}): Promise<OperatorProcess> {
+    const { cases = this.#cases, through, sqs = this.sqs, program, election } = options;
+    const operator = OperatorProcess.launch({
       kubeconfigPath: through ? await this.#kubeconfigThrough(through) : this.operatorKubeconfigPath(),
       sqsEndpoint: sqs.endpoint(),
       namespaces: cases.map((name) => this.namespace(name)),
       election,
+      ...(program !== undefined && { program }),
     });
     this.#operators.push(operator);
     return operator;

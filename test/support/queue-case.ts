@@ -20,6 +20,8 @@ export interface QueueCaseOptions {
   readonly maxReceiveCount?: number;
   /** A FIFO queue, and a FIFO dead-letter queue. */
   readonly fifo?: boolean;
+  /** Fields of `spec.queue`; default: the least visibility timeout, 10 s. */
+  readonly queue?: Readonly<Record<string, unknown>>;
   /** Fields of the spec that differ from the fast ones of these tests. */
   readonly spec?: Readonly<Record<string, unknown>>;
 }
@@ -28,7 +30,7 @@ export interface QueueCaseOptions {
 export class QueueCase {
   readonly name: string;
   readonly namespace: string;
-  /** Name of the SQS queue; the dead-letter queue's has `-dead` behind it. */
+  /** Name of the SQS queue. */
   readonly queueName: string;
   readonly stage: OperatorStage;
   readonly #options: QueueCaseOptions;
@@ -71,18 +73,27 @@ export class QueueCase {
 
   /** `kubectl apply` with these fields of the spec instead. */
   async apply(spec: Readonly<Record<string, unknown>> = {}): Promise<void> {
-    await apply({
+    await apply(this.#manifest(spec));
+  }
+
+  /** Makes the BatchQueue with a request of our own, where a process for it would be too slow. */
+  async create(): Promise<void> {
+    await this.stage.client.create(BATCH_QUEUES, this.namespace, this.#manifest({}));
+  }
+
+  #manifest(spec: Readonly<Record<string, unknown>>): KubeObject {
+    return {
       apiVersion: 'batchqueue.io/v1alpha1',
       kind: 'BatchQueue',
       metadata: { name: this.name, namespace: this.namespace },
       spec: {
-        queue: { url: this.url(), visibilityTimeoutSeconds: 10 },
+        queue: { url: this.url(), visibilityTimeoutSeconds: 10, ...this.#options.queue },
         retry: { minBackoffSeconds: 1, maxBackoffSeconds: 1 },
         jobTemplate: jobTemplate('worker:1'),
         ...this.#options.spec,
         ...spec,
       },
-    });
+    };
   }
 
   /** Sends a message and returns its id. */

@@ -55,14 +55,12 @@ export async function leaveUnscheduled(client: RestClient, job: KubeObject, mess
 
 /** The pod has ended: phase Succeeded for exit code 0, else Failed. The Job controller ends the Job within seconds. */
 export async function endPod(client: RestClient, job: KubeObject, ending: Ending): Promise<void> {
-  await endOne(client, await podOf(client, job), ending);
+  await endThisPod(client, await podOf(client, job), ending);
 }
 
-async function endOne(
-  client: RestClient,
-  pod: KubeObject,
-  { exitCode, message = '' }: Ending,
-): Promise<void> {
+/** The same for a pod that is at hand. */
+export async function endThisPod(client: RestClient, pod: KubeObject, ending: Ending): Promise<void> {
+  const { exitCode, message = '' } = ending;
   const reason = exitCode === 0 ? 'Completed' : 'Error';
   const now = new Date().toISOString();
   const terminated = { exitCode, reason, message, startedAt: now, finishedAt: now };
@@ -86,7 +84,7 @@ export async function endIndex(
     { what: `a pod of index ${index} of Job ${job.metadata.name}` },
   );
   const [pod] = pods;
-  if (pod) await endOne(client, pod, ending);
+  if (pod) await endThisPod(client, pod, ending);
 }
 
 function indexOf({ metadata }: KubeObject): number {

@@ -186,6 +186,35 @@ describe('a work queue', () => {
     expect(timesOf(bench)).toEqual([0, 7000]);
   });
 
+  test('gives no turn earlier to a key whose server named a time, whoever adds it, and one turn then', async () => {
+    const gate = aGate();
+    const bench = aBench(async () => {
+      if (bench.turns.length > 1) return;
+      await gate.opened;
+      throw new OperatorError({
+        code: 'Throttled',
+        verdict: 'retry',
+        message: 'later',
+        retryAfterMs: 7000,
+      });
+    });
+    bench.queue.start();
+    bench.queue.addAfter('a', 500);
+    bench.queue.add('a');
+    await bench.clock.settle();
+    // During its turn, before the named time, and by a timer that was set before anybody named it.
+    bench.queue.add('a');
+    gate.open();
+    await bench.clock.advance(1_000);
+    bench.queue.add('a');
+    bench.queue.addAfter('a', 2_000);
+    await bench.clock.advance(60_000);
+    bench.queue.add('a');
+    await bench.clock.settle();
+
+    expect(timesOf(bench)).toEqual([0, 7_000, 61_000]);
+  });
+
   test('does not let one failing key hold up the others', async () => {
     const bench = aBench(async (key) => {
       if (key === 'bad') throw new Error('bad');

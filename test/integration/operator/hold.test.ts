@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { claimFrom, isActive } from '../../../operator/plan/claim.ts';
 import type { KubeObject } from '../../../operator/ports.ts';
-import { KubernetesProxy, throttled } from '../../faults/kubernetes-proxy.ts';
+import { throttled } from '../../faults/kubernetes-faults.ts';
+import { KubernetesProxy } from '../../faults/kubernetes-proxy.ts';
 import { eventually, eventuallyEqual, holdsFor } from '../../support/eventually.ts';
 import { apply, kubectl } from '../../support/kubectl.ts';
 import { OperatorStage } from '../../support/operator-stage.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { z } from 'zod';
 import { KubernetesProxy } from '../../faults/kubernetes-proxy.ts';
-import type { SqsRequest } from '../../faults/sqs-proxy.ts';
+import type { SqsRequest } from '../../faults/sqs-requests.ts';
 import { eventually, holdsFor } from '../../support/eventually.ts';
 import { OperatorStage } from '../../support/operator-stage.ts';
 import { ledgerOf, QueueCase } from '../../support/queue-case.ts';

@@ -228,7 +228,7 @@ test('neither logs nor events hold a body, a receipt handle or a credential', as
     stage.namespaces().map((namespace) => kubectl('get', 'events', '-n', namespace, '-o', 'json')),
   );
   const told = [stage.output(), ...events].join('\n');
-  const receiptHandles = [...stage.sqs.receiptHandles()];
+  const receiptHandles = [...stage.sqs.receiptHandles().keys()];
 
   expect(told).toContain('job settled');
   expect(told).toContain('JobSucceeded');

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { type Fault, KubernetesProxy, throttled } from '../../faults/kubernetes-proxy.ts';
+import { type Fault, throttled } from '../../faults/kubernetes-faults.ts';
+import { KubernetesProxy } from '../../faults/kubernetes-proxy.ts';
 import { eventually, holdsFor } from '../../support/eventually.ts';
 import { OperatorStage } from '../../support/operator-stage.ts';
 import { ledgerOf, QueueCase } from '../../support/queue-case.ts';

@@ -219,6 +219,20 @@ describe('a watch', () => {
     await bench.reflector.stop();
   });
 
+  test('that is silent twice in a row leads to a list: perhaps no watch comes through any more', async () => {
+    const bench = await aBench(new ScriptedCollection(aPage(100), aPage(200, anItem('missed', 150))));
+    bench.watch().send({ type: 'OPENED' });
+    await bench.clock.advance(121_000);
+    bench.watch().send({ type: 'OPENED' });
+    await bench.clock.advance(100_000);
+    expect(bench.server.lists).toHaveLength(1);
+    await bench.clock.advance(22_000);
+
+    expect(bench.server.lists).toHaveLength(2);
+    expect(bench.changes).toEqual(['missed@150']);
+    await bench.reflector.stop();
+  });
+
   test('goes on when taking a change throws', async () => {
     const bench = await aBench(new ScriptedCollection(aPage(100)), ({ metadata }) => {
       if (metadata.name === 'bad') throw new Error('cannot take it');

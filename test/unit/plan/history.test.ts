@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import type { BatchQueueStatus } from '../../../operator/api/batch-queue.ts';
 import { planHistory } from '../../../operator/plan/history.ts';
+import type { Action } from '../../../operator/plan/types.ts';
 import { aClaim, type ClaimParts, messageId, NOW_MS } from '../../support/builders.ts';
 
 /** A settled Job that ended so many seconds ago. */
@@ -23,9 +25,19 @@ function deletedWhile(
   ...claims: readonly ReturnType<typeof aClaim>[]
 ): string[] {
   const limits = { successfulJobsHistoryLimit, failedJobsHistoryLimit };
-  return planHistory(claims, limits, state === 'busy').map((action) =>
+  return namesIn(planHistory(claims, limits, { isBusy: state === 'busy', written: telling(0, 0) }));
+}
+
+function namesIn(actions: readonly Action[]): string[] {
+  return actions.map((action) =>
     action.kind === 'deleteJob' ? action.claim.job.metadata.name : action.kind,
   );
+}
+
+/** A status that tells of successes and failures up to so many seconds ago. */
+function telling(successSecondsAgo: number, failureSecondsAgo: number): BatchQueueStatus {
+  const timeOf = (secondsAgo: number) => new Date(NOW_MS - secondsAgo * 1_000).toISOString();
+  return { lastSuccessTime: timeOf(successSecondsAgo), lastFailure: { time: timeOf(failureSecondsAgo) } };
 }
 
 describe('planHistory', () => {
@@ -54,6 +66,15 @@ describe('planHistory', () => {
     expect(deletedWhile('busy', [3, 0], ...many.slice(0, 503))).toEqual([]);
     expect(deletedWhile('busy', [3, 0], ...many)).toEqual(['job-503']);
     expect(deletedWhile('idle', [3, 0], ...many)).toHaveLength(501);
+  });
+
+  test.each<[string, BatchQueueStatus | undefined, string[]]>([
+    ['nothing', undefined, []],
+    ['all but the newest success and two failures', telling(2, 6), ['job-2', 'job-3', 'job-6']],
+  ])('keeps what has ended since the written status, which tells of %s', (_, written, names) => {
+    const limits = { successfulJobsHistoryLimit: 0, failedJobsHistoryLimit: 0 };
+    const context = { isBusy: false, written };
+    expect(namesIn(planHistory([...succeeded, ...failed], limits, context))).toEqual(names);
   });
 
   test('chooses the same Jobs in whatever order they are listed, also among those that ended in one second', () => {
