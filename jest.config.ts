@@ -8,6 +8,8 @@ const COMMON = { transform: {}, rootDir: import.meta.dirname } as const;
  * cluster. Tests of a project share its cluster (see test/jest/clusters.ts).
  */
 const config: Config = {
+  // For machines that have other things to do; a test that hangs is told of all the same.
+  testTimeout: 60_000,
   projects: [
     { ...COMMON, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     {

@@ -53,6 +53,7 @@ test('a Job is remembered as it was last seen, with the messages that it was cre
       uid: 'uid-of-first',
       name: 'first',
       messages: ['m', 'n'],
+      held: ['n'],
       state: 'succeeded',
       isOwing: false,
       isGone: true,
