@@ -4,7 +4,7 @@ import type { Config } from 'jest';
 const COMMON = { transform: {}, rootDir: import.meta.dirname } as const;
 
 /**
- * Four projects. A project's setup runs only when one of its tests does, so `--selectProjects unit` starts no
+ * Five projects. A project's setup runs only when one of its tests does, so `--selectProjects unit` starts no
  * cluster. Tests of a project share its cluster (see test/jest/clusters.ts).
  */
 const config: Config = {
@@ -19,6 +19,7 @@ const config: Config = {
       // Real queues only for whoever asks for them.
       testPathIgnorePatterns: process.env['BATCHQUEUE_CONFORMANCE_AWS'] === '1' ? [] : ['/aws\\.test\\.ts$'],
     },
+    { ...COMMON, displayName: 'simulation', testMatch: ['<rootDir>/test/simulation/**/*.test.ts'] },
     {
       ...COMMON,
       displayName: 'integration',

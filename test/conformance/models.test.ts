@@ -1,4 +1,9 @@
-import { FAKE_SQS_FEATURES, startFakeSqs } from './subjects/fake-sqs.ts';
+import { MODEL_QUEUE_FEATURES, startModelQueue } from './subjects/model-queue.ts';
 import { conformanceSuite } from './suite.ts';
 
-conformanceSuite({ name: 'FakeSqs', features: FAKE_SQS_FEATURES, timeoutMs: 10_000, start: startFakeSqs });
+conformanceSuite({
+  name: 'ModelQueue',
+  features: MODEL_QUEUE_FEATURES,
+  timeoutMs: 10_000,
+  start: startModelQueue,
+});

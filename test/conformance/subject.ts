@@ -3,7 +3,7 @@ import type { Clock } from '../../operator/ports.ts';
 import type { MessageQueue } from '../../operator/world.ts';
 
 /** Whatever says that it behaves like SQS: AWS, an emulator behind the real adapter, or a model of SQS. */
-export type SubjectName = 'aws' | 'fauxqs' | 'local-aws-sqs' | 'moto' | 'FakeSqs';
+export type SubjectName = 'aws' | 'fauxqs' | 'local-aws-sqs' | 'moto' | 'ModelQueue';
 
 /** What a case may need and a model may leave out; an endpoint has everything. */
 export type Feature =
@@ -50,7 +50,7 @@ export interface Delivery {
 
 /**
  * The factory's product: the port under test, and what only tests ask of SQS. To hold a model to the suite, implement
- * this around it and call `conformanceSuite` in a test file of its own (`subjects/fake-sqs.ts` is an example): the
+ * this around it and call `conformanceSuite` in a test file of its own (`subjects/model-queue.ts` is an example): the
  * model's queues by `QueueRef`, its clock, and the features it has.
  */
 export interface Subject {

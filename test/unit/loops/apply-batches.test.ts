@@ -12,9 +12,9 @@ import type {
   Verdict,
 } from '../../../operator/plan/types.ts';
 import { JOBS, SECRETS } from '../../../operator/world.ts';
+import { kubeFailure } from '../../simulation/kubernetes/failures.ts';
+import { sqsFailure } from '../../simulation/sqs/failures.ts';
 import { aMessage, aQueue, aRevision, messageId, QUEUE } from '../../support/builders.ts';
-import { kubeFailure } from '../../support/fake-kubernetes.ts';
-import { sqsFailure } from '../../support/fake-sqs.ts';
 import { done } from '../../support/stub-queue.ts';
 import { ApplyStage, codeOf, jobFor } from './apply-stage.ts';
 
@@ -139,7 +139,7 @@ describe('a large payload', () => {
 describe('a create whose answer is lost', () => {
   async function lost(): Promise<ClaimAction> {
     const action = claimOf([await stage.received()]);
-    const error = kubeFailure('RequestTimeout', 'retry', true);
+    const error = kubeFailure('RequestTimeout', 'retry', { outcomeUnknown: true });
     stage.faults.push({ verb: 'create', error, carriedOut: false });
     expect(await codeOf(stage.apply(action))).toBe('RequestTimeout');
     return action;

@@ -6,9 +6,9 @@ import { parseLedger } from '../../../operator/plan/ledger.ts';
 import type { Action, Claim, Message, Settle, Verdict } from '../../../operator/plan/types.ts';
 import type { KubeObject } from '../../../operator/ports.ts';
 import { JOBS } from '../../../operator/world.ts';
+import { kubeFailure } from '../../simulation/kubernetes/failures.ts';
+import { sqsFailure } from '../../simulation/sqs/failures.ts';
 import { aMessage, MESSAGE_ID } from '../../support/builders.ts';
-import { kubeFailure } from '../../support/fake-kubernetes.ts';
-import { sqsFailure } from '../../support/fake-sqs.ts';
 import { done } from '../../support/stub-queue.ts';
 import { ApplyStage, codeOf, jobFor } from './apply-stage.ts';
 
@@ -109,7 +109,7 @@ describe('claim', () => {
     const job = jobFor(message);
     stage.faults.push({
       verb: 'create',
-      error: kubeFailure('RequestTimeout', 'retry', true),
+      error: kubeFailure('RequestTimeout', 'retry', { outcomeUnknown: true }),
       carriedOut: true,
     });
     await stage.apply(claimAction(message, job));
@@ -121,7 +121,7 @@ describe('claim', () => {
     const message = await stage.received();
     stage.faults.push({
       verb: 'create',
-      error: kubeFailure('RequestTimeout', 'retry', true),
+      error: kubeFailure('RequestTimeout', 'retry', { outcomeUnknown: true }),
       carriedOut: false,
     });
     expect(await codeOf(stage.apply(claimAction(message)))).toBe('RequestTimeout');
@@ -158,9 +158,12 @@ describe('adopt', () => {
 
   test('stores the newest receipt handle, with the finalizer, and takes the message out of the inbox', async () => {
     const action = await adoption();
-    stage.kube.update(JOBS, 'shop', action.claim.job.metadata.name, ({ metadata }) => {
-      metadata.finalizers = ['other'];
-    });
+    stage.kube.update(
+      { resource: JOBS, namespace: 'shop', name: action.claim.job.metadata.name },
+      ({ metadata }) => {
+        metadata.finalizers = ['other'];
+      },
+    );
     const claim = claimFrom(stage.kube.list(JOBS).items[0] ?? action.claim.job);
     await stage.apply({ ...action, claim });
     const job = stage.stored(claim.job.metadata.name);
@@ -172,7 +175,7 @@ describe('adopt', () => {
 
   test('of a Job that has moved on conflicts, and the message stays for the next plan', async () => {
     const action = await adoption();
-    stage.kube.update(JOBS, 'shop', action.claim.job.metadata.name, (job) => {
+    stage.kube.update({ resource: JOBS, namespace: 'shop', name: action.claim.job.metadata.name }, (job) => {
       job['status'] = { ready: 1 };
     });
     expect(await codeOf(stage.apply(action))).toBe('Conflict');
@@ -237,7 +240,7 @@ describe('settle', () => {
 
   test('of a Job that has changed since conflicts and is not recorded', async () => {
     const claim = stage.existing(jobFor(aMessage()));
-    stage.kube.update(JOBS, 'shop', claim.job.metadata.name, (job) => {
+    stage.kube.update({ resource: JOBS, namespace: 'shop', name: claim.job.metadata.name }, (job) => {
       job['status'] = { ready: 1 };
     });
     expect(await codeOf(stage.apply(settleAction(claim)))).toBe('Conflict');
@@ -246,9 +249,12 @@ describe('settle', () => {
 
   test('of a Job that is gone is done, and the cache forgets it', async () => {
     const claim = stage.existing(jobFor(aMessage()));
-    stage.kube.update(JOBS, 'shop', claim.job.metadata.name, ({ metadata }) => {
-      metadata.finalizers = [];
-    });
+    stage.kube.update(
+      { resource: JOBS, namespace: 'shop', name: claim.job.metadata.name },
+      ({ metadata }) => {
+        metadata.finalizers = [];
+      },
+    );
     stage.kube.delete(JOBS, 'shop', claim.job.metadata.name);
     await stage.apply(settleAction(claim));
     expect(stage.world.caches.jobs.list()).toEqual([]);

@@ -2,9 +2,9 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { claimFrom } from '../../../operator/plan/claim.ts';
 import type { Action } from '../../../operator/plan/types.ts';
 import { JOBS, PODS, REVISIONS } from '../../../operator/world.ts';
+import { kubeFailure } from '../../simulation/kubernetes/failures.ts';
+import { sqsFailure } from '../../simulation/sqs/failures.ts';
 import { aMessage, aRevision, QUEUE } from '../../support/builders.ts';
-import { kubeFailure } from '../../support/fake-kubernetes.ts';
-import { sqsFailure } from '../../support/fake-sqs.ts';
 import { ApplyStage, codeOf, jobFor } from './apply-stage.ts';
 
 const KEY = 'shop/orders';
@@ -70,7 +70,7 @@ describe('cleaning up', () => {
     const job = jobFor(aMessage());
     delete job.metadata.finalizers;
     const claim = stage.existing(job);
-    stage.kube.update(JOBS, 'shop', job.metadata.name, (now) => {
+    stage.kube.update({ resource: JOBS, namespace: 'shop', name: job.metadata.name }, (now) => {
       now['status'] = { ready: 1 };
     });
     expect(await codeOf(stage.apply({ kind: 'deleteJob', claim }))).toBe('Conflict');

@@ -13,8 +13,8 @@ import { buildMessagesFile } from '../../../operator/plan/messages-file.ts';
 import type { Action, Claim, Message } from '../../../operator/plan/types.ts';
 import type { KubeObject, QueueCount } from '../../../operator/ports.ts';
 import { type Events, JOBS, type KubeApi } from '../../../operator/world.ts';
+import { ApiServer } from '../../simulation/kubernetes/api-server.ts';
 import { aMessage, aQueue, aRevision, QUEUE } from '../../support/builders.ts';
-import { FakeKubernetes } from '../../support/fake-kubernetes.ts';
 import { MemoryLog } from '../../support/logs.ts';
 import { done, StubQueue } from '../../support/stub-queue.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
@@ -31,7 +31,7 @@ interface Fault {
 /** One BatchQueue `shop/orders` with an open poll, to carry out single actions on. */
 export class ApplyStage {
   readonly clock = new VirtualClock();
-  readonly kube = new FakeKubernetes(this.clock);
+  readonly kube = new ApiServer(this.clock);
   readonly queue = new StubQueue();
   readonly world: World;
   readonly subject: Subject;

@@ -3,8 +3,8 @@ import { ANNOTATION_NEVER_STARTED } from '../../../operator/api/names.ts';
 import { claimFrom } from '../../../operator/plan/claim.ts';
 import type { EventSubject } from '../../../operator/plan/types.ts';
 import { EVENTS, JOBS } from '../../../operator/world.ts';
+import { kubeFailure } from '../../simulation/kubernetes/failures.ts';
 import { aMessage } from '../../support/builders.ts';
-import { kubeFailure } from '../../support/fake-kubernetes.ts';
 import { ApplyStage, codeOf, jobFor } from './apply-stage.ts';
 
 let stage: ApplyStage;
@@ -32,7 +32,7 @@ describe('ending a Job that never started', () => {
   test('is not done when its pod has started in the meantime', async () => {
     const claim = stage.existing(jobFor(aMessage()));
     const { name } = claim.job.metadata;
-    stage.kube.update(JOBS, 'shop', name, (job) => {
+    stage.kube.update({ resource: JOBS, namespace: 'shop', name: name }, (job) => {
       job['status'] = { ready: 1 };
     });
     expect(await codeOf(stage.apply({ kind: 'endStuckJob', claim, reason }))).toBe('Conflict');

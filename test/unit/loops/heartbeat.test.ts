@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { Heartbeat } from '../../../operator/loops/heartbeat.ts';
 import type { Lease, QueueRef } from '../../../operator/plan/types.ts';
+import { sqsFailure } from '../../simulation/sqs/failures.ts';
 import { QUEUE } from '../../support/builders.ts';
-import { sqsFailure } from '../../support/fake-sqs.ts';
 import { MemoryLog } from '../../support/logs.ts';
 import { done, StubQueue } from '../../support/stub-queue.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { Intake } from '../../../operator/loops/intake.ts';
 import type { IntakeTarget, Message } from '../../../operator/plan/types.ts';
+import { sqsFailure } from '../../simulation/sqs/failures.ts';
 import { aMessage, messageId, QUEUE } from '../../support/builders.ts';
-import { sqsFailure } from '../../support/fake-sqs.ts';
 import { MemoryLog } from '../../support/logs.ts';
 import { StubQueue } from '../../support/stub-queue.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';

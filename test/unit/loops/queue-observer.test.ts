@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { QueueObserver } from '../../../operator/loops/queue-observer.ts';
+import { sqsFailure } from '../../simulation/sqs/failures.ts';
 import { attributesOf, DEAD_LETTER_URL, QUEUE } from '../../support/builders.ts';
-import { sqsFailure } from '../../support/fake-sqs.ts';
 import { MemoryLog } from '../../support/logs.ts';
 import { StubQueue } from '../../support/stub-queue.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';

@@ -4,7 +4,7 @@ import type { QueueRef } from '../../../operator/plan/types.ts';
 import { GatheredCalls } from '../../../operator/sqs/gathered-calls.ts';
 import type { EntryResult } from '../../../operator/world.ts';
 import { QUEUE } from '../../support/builders.ts';
-import { sqsFailure } from '../../support/fake-sqs.ts';
+import { sqsFailure } from '../../simulation/sqs/failures.ts';
 
 const OTHER: QueueRef = { url: `${QUEUE.url}-2`, arn: `${QUEUE.arn}-2` };
 

@@ -1,34 +1,34 @@
 import { describe, expect, jest, test } from '@jest/globals';
-import { ANNOTATION_RESULT, FINALIZER_SETTLEMENT } from '../../../operator/api/names.ts';
-import type { KubeObject } from '../../../operator/ports.ts';
-import { BATCH_QUEUES, JOBS, REVISIONS } from '../../../operator/world.ts';
-import { FakeWorld } from '../../support/fake-world.ts';
+import { ANNOTATION_RESULT, FINALIZER_SETTLEMENT } from '../../operator/api/names.ts';
+import type { KubeObject } from '../../operator/ports.ts';
+import { BATCH_QUEUES, JOBS, REVISIONS } from '../../operator/world.ts';
+import { SmallWorld } from './small-world.ts';
 
 jest.setTimeout(60_000);
 
 const SPEC = { maxConcurrentJobs: 3, retry: { minBackoffSeconds: 1, maxBackoffSeconds: 20 } };
 
 /** A world at rest with an operator that polls an empty queue. */
-async function aWorld(spec: object = SPEC): Promise<FakeWorld> {
-  const world = new FakeWorld();
-  world.apply(spec);
+async function aWorld(spec: object = SPEC): Promise<SmallWorld> {
+  const world = new SmallWorld();
+  world.applySpec(spec);
   world.start();
   await world.clock.advance(5_000);
   return world;
 }
 
-function placeOf(world: FakeWorld, id: string): string | undefined {
+function placeOf(world: SmallWorld, id: string): string | undefined {
   return world.sqs.places().get(id);
 }
 
-function conditionOf(world: FakeWorld, type: string): string {
+function conditionOf(world: SmallWorld, type: string): string {
   const conditions: { type: string; status: string; reason: string }[] =
-    Object(world.batchQueue()?.['status'])['conditions'] ?? [];
+    Object(world.object()?.['status'])['conditions'] ?? [];
   const found = conditions.find((condition) => condition.type === type);
   return found ? `${found.status} ${found.reason}` : 'none';
 }
 
-async function untilDone(world: FakeWorld, ...ids: string[]): Promise<void> {
+async function untilDone(world: SmallWorld, ...ids: string[]): Promise<void> {
   await world.until(
     'the messages are done',
     () => ids.every((id) => placeOf(world, id) === 'deleted'),
@@ -43,7 +43,7 @@ function owes({ metadata }: KubeObject): boolean {
 describe('a message', () => {
   test('is received, run once, and deleted after its success', async () => {
     const world = await aWorld();
-    const id = world.sqs.send('{}');
+    const id = world.send(world.tenant, '{}');
     await untilDone(world, id);
     await world.clock.advance(1_000);
     expect(world.jobs()).toHaveLength(1);
@@ -54,13 +54,13 @@ describe('a message', () => {
 
   test('keeps its lease while its Job runs for an hour, whatever the API server does', async () => {
     const world = await aWorld({ ...SPEC, queue: queueWith(10) });
-    world.cluster.course = () => ({ runsForMs: 3_600_000, exitCode: 0 });
-    const id = world.sqs.send('{}');
+    world.workersRun(3_600_000, 0);
+    const id = world.send(world.tenant, '{}');
     await world.clock.advance(30_000);
-    world.faults.kube = 1;
+    world.weatherOf('alpha').kubeChance = 1;
     await world.clock.advance(3_500_000);
     expect(world.sqs.receiveCountOf(id)).toBe(1);
-    world.faults.kube = 0;
+    world.weatherOf('alpha').kubeChance = 0;
     await untilDone(world, id);
     expect(world.sqs.receiveCountOf(id)).toBe(1);
   });
@@ -73,7 +73,7 @@ describe('a message', () => {
       30_000,
     );
     await world.clock.advance(18_000);
-    const id = world.sqs.send('{}');
+    const id = world.send(world.tenant, '{}');
     await untilDone(world, id);
     expect(world.sqs.receiveCountOf(id)).toBe(1);
     expect(world.jobs()).toHaveLength(1);
@@ -81,22 +81,22 @@ describe('a message', () => {
 
   test('that fails is given back, tried again as the next attempt, and dead-lettered in the end', async () => {
     const world = await aWorld();
-    world.cluster.course = () => ({ runsForMs: 100, exitCode: 75 });
-    const id = world.sqs.send('{}');
+    world.workersRun(100, 75);
+    const id = world.send(world.tenant, '{}');
     await world.until('it is dead-lettered', () => placeOf(world, id) === 'dead-letter queue', 300_000);
     const attempts = world.jobs().map(({ metadata }) => metadata.labels?.['batchqueue.io/attempt']);
     expect(attempts).toHaveLength(5);
     expect(new Set(attempts)).toEqual(new Set(['1', '2', '3', '4', '5']));
     await world.clock.advance(10_000);
-    expect(world.batchQueue()?.['status']).toMatchObject({
+    expect(world.object()?.['status']).toMatchObject({
       lastFailure: { exitCode: 75, reason: 'TemporaryFailure', message: 'ended with 75' },
     });
   });
 
   test('that its worker rejects is not run again, and dead-lettered by the redrive policy', async () => {
     const world = await aWorld();
-    world.cluster.course = () => ({ runsForMs: 100, exitCode: 65 });
-    const id = world.sqs.send('{}');
+    world.workersRun(100, 65);
+    const id = world.send(world.tenant, '{}');
     await world.until('it is dead-lettered', () => placeOf(world, id) === 'dead-letter queue', 300_000);
     expect(world.jobs()).toHaveLength(1);
     expect(world.events.map(({ reason }) => reason)).toContain('RejectedBefore');
@@ -104,18 +104,18 @@ describe('a message', () => {
 
   test('that its worker rejects is copied to the dead-letter queue at once, if the spec says so', async () => {
     const world = await aWorld({ ...SPEC, deadLetter: { sendRejected: true } });
-    world.cluster.course = () => ({ runsForMs: 100, exitCode: 65 });
-    const id = world.sqs.send('{}');
+    world.workersRun(100, 65);
+    const id = world.send(world.tenant, '{}');
     await world.until('it is copied', () => placeOf(world, id) === 'deleted', 30_000);
-    expect([...world.sqs.copied]).toEqual([[id, 'DataError: ended with 65']]);
+    expect(world.sqs.messages().get(id)?.copies).toEqual(['DataError: ended with 65']);
     expect(world.sqs.receiveCountOf(id)).toBe(1);
     expect(world.jobs()).toHaveLength(1);
   });
 
   test('is adopted by its running Job when it comes back after an outage', async () => {
     const world = await aWorld({ ...SPEC, queue: queueWith(10) });
-    world.cluster.course = () => ({ runsForMs: 120_000, exitCode: 0 });
-    const id = world.sqs.send('{}');
+    world.workersRun(120_000, 0);
+    const id = world.send(world.tenant, '{}');
     await world.until('its Job runs', () => world.jobs().length === 1, 30_000);
     world.kill();
     await world.clock.advance(60_000);
@@ -129,11 +129,11 @@ describe('a message', () => {
 
   test('of a Job that somebody deletes comes back when its pod has ended, and not before', async () => {
     const world = await aWorld();
-    world.cluster.course = () => ({ runsForMs: 600_000, exitCode: 0 });
-    const id = world.sqs.send('{}');
+    world.workersRun(600_000, 0);
+    const id = world.send(world.tenant, '{}');
     await world.until('its pod runs', () => world.pods().length === 1, 30_000);
     const [job] = world.jobs();
-    world.kube.delete(JOBS, 'shop', job?.metadata.name ?? '');
+    world.api.delete(JOBS, 'shop', job?.metadata.name ?? '');
     await world.until('its pod is asked to end', () => world.pods().some(isEnding), 30_000);
     expect(world.sqs.describe()).toMatchObject({ visible: 0, inFlight: 1 });
     await world.until('it runs again', () => world.sqs.receiveCountOf(id) === 2, 60_000);
@@ -146,7 +146,7 @@ describe('two operators in turn', () => {
   test('SIGTERM during a poll: what it brings is a Job before the operator ends', async () => {
     const world = await aWorld();
     const drained = world.drain();
-    world.sqs.send('{}');
+    world.send(world.tenant, '{}');
     await drained;
     expect(world.jobs()).toHaveLength(1);
     const pollsBefore = world.countSince(0, /^receive/);
@@ -158,8 +158,8 @@ describe('two operators in turn', () => {
 describe('a BatchQueue that is deleted', () => {
   test('has everything given back or settled, and nothing is polled any more', async () => {
     const world = await aWorld();
-    world.cluster.course = () => ({ runsForMs: 600_000, exitCode: 0 });
-    world.sqs.send('{}');
+    world.workersRun(600_000, 0);
+    world.send(world.tenant, '{}');
     await world.until('its pod runs', () => world.pods().length === 1, 30_000);
     world.deleteBatchQueue();
     await world.until('its Jobs are gone', () => world.jobs().length === 0, 60_000);
@@ -175,34 +175,21 @@ describe('a BatchQueue that is deleted', () => {
     const world = await aWorld();
     world.deleteBatchQueue();
     await world.clock.advance(2_000);
-    world.apply(SPEC);
+    world.applySpec(SPEC);
     await world.clock.advance(30_000);
-    await untilDone(world, world.sqs.send('{}'));
+    await untilDone(world, world.send(world.tenant, '{}'));
   });
 
   test('with its Jobs orphaned and made again takes its old revision for its own', async () => {
     const world = await aWorld();
-    // As the garbage collector does it: first the deletion is noted, then dependents are let go, then the owner goes.
-    world.kube.update(BATCH_QUEUES, 'shop', 'orders', ({ metadata }) => {
-      metadata.finalizers = ['orphan'];
-    });
-    world.deleteBatchQueue();
-    await world.clock.advance(1_000);
-    for (const { metadata } of world.revisions()) {
-      world.kube.update(REVISIONS, 'shop', metadata.name, (object) => {
-        delete object.metadata.ownerReferences;
-      });
-    }
-    world.kube.update(BATCH_QUEUES, 'shop', 'orders', ({ metadata }) => {
-      metadata.finalizers = [];
-    });
+    world.deleteBatchQueue('Orphan');
     await world.clock.advance(30_000);
     expect(world.revisions()).toHaveLength(1);
-    world.apply(SPEC);
-    await untilDone(world, world.sqs.send('{}'));
+    world.applySpec(SPEC);
+    await untilDone(world, world.send(world.tenant, '{}'));
     expect(world.busiestSecond()).toBeLessThan(50);
     expect(world.revisions()[0]?.metadata.ownerReferences).toMatchObject([
-      { uid: world.batchQueue()?.metadata.uid, controller: true },
+      { uid: world.object()?.metadata.uid, controller: true },
     ]);
   });
 });
@@ -211,45 +198,52 @@ describe('a revision of a BatchQueue that is gone', () => {
   test('in the way of a new one is waited for, not stormed', async () => {
     const world = await aWorld();
     const [revision] = world.revisions();
-    world.kube.update(REVISIONS, 'shop', revision?.metadata.name ?? '', (object) => {
-      object.metadata.finalizers = ['test/slow'];
-    });
+    world.api.update(
+      { resource: REVISIONS, namespace: 'shop', name: revision?.metadata.name ?? '' },
+      (object) => {
+        object.metadata.finalizers = ['test/slow'];
+      },
+    );
     world.deleteBatchQueue();
     await world.clock.advance(30_000);
-    world.apply(SPEC);
+    world.applySpec(SPEC);
     await world.clock.advance(30_000);
     expect(world.busiestSecond()).toBeLessThan(50);
-    world.kube.update(REVISIONS, 'shop', revision?.metadata.name ?? '', (object) => {
-      object.metadata.finalizers = [];
-    });
-    await untilDone(world, world.sqs.send('{}'));
+    world.api.update(
+      { resource: REVISIONS, namespace: 'shop', name: revision?.metadata.name ?? '' },
+      (object) => {
+        object.metadata.finalizers = [];
+      },
+    );
+    await untilDone(world, world.send(world.tenant, '{}'));
   });
 });
 
 describe('a Job', () => {
   test('that is gone before its settlement is recorded is settled once, however late the watch tells', async () => {
     const world = await aWorld();
-    const id = world.sqs.send('{}');
+    const id = world.send(world.tenant, '{}');
     await world.until('its Job is made', () => world.jobs().length === 1, 30_000);
     world.kill();
-    await world.until('it succeeds', () => world.cluster.succeeded.has(id), 30_000);
+    await world.until('it succeeds', () => world.isDone(id), 30_000);
     world.start();
-    world.watchLagMs = 600_000;
+    world.weatherOf('alpha').watchLagMs = 600_000;
+    // Long enough to have listed it, too short to have settled it.
+    await world.clock.advance(45);
     const [job] = world.jobs();
-    world.kube.update(JOBS, 'shop', job?.metadata.name ?? '', (object) => {
+    world.api.update({ resource: JOBS, namespace: 'shop', name: job?.metadata.name ?? '' }, (object) => {
       object.metadata.finalizers = [];
     });
-    world.kube.delete(JOBS, 'shop', job?.metadata.name ?? '');
-    const now = world.clock.now();
+    world.api.delete(JOBS, 'shop', job?.metadata.name ?? '');
     await world.clock.advance(30_000);
     expect(placeOf(world, id)).toBe('deleted');
-    expect(world.countSince(now, /^delete messages/)).toBe(1);
+    expect(world.countSince(0, /^delete messages/)).toBe(1);
   });
 
   test('that fails while the pods of another are listed still tells how its worker ended', async () => {
     const world = await aWorld({ ...SPEC, maxConcurrentJobs: 10, failedJobsHistoryLimit: 100 });
-    world.cluster.course = () => ({ runsForMs: 3_000, exitCode: 3 });
-    for (let sent = 0; sent < 20; sent += 1) world.sqs.send('{}');
+    world.workersRun(3_000, 3);
+    for (let sent = 0; sent < 20; sent += 1) world.send(world.tenant, '{}');
     await world.clock.advance(20_000);
     const results = world.jobs().flatMap(({ metadata }) => metadata.annotations?.[ANNOTATION_RESULT] ?? []);
     expect(results.length).toBeGreaterThan(15);
@@ -259,27 +253,27 @@ describe('a Job', () => {
 
   test('of the same name that is not ours is left alone and told of', async () => {
     const world = await aWorld();
-    world.apply({ ...SPEC, suspend: true });
+    world.applySpec({ ...SPEC, suspend: true });
     await world.clock.advance(30_000);
     // The name of the Job to come is known: it is a function of queue, message and attempt.
-    const probe = new FakeWorld();
-    probe.apply(SPEC);
+    const probe = new SmallWorld();
+    probe.applySpec(SPEC);
     probe.start();
-    probe.sqs.send('{}');
+    probe.send(probe.tenant, '{}');
     await probe.clock.advance(5_000);
     const [job] = probe.jobs();
     const foreign = {
       metadata: { name: job?.metadata.name ?? '', labels: { mine: 'yes' } },
       spec: { foreign: true },
     };
-    world.kube.create(JOBS, 'shop', foreign);
-    world.apply(SPEC);
-    const id = world.sqs.send('{}');
+    world.api.create(JOBS, 'shop', foreign);
+    world.applySpec(SPEC);
+    const id = world.send(world.tenant, '{}');
     await world.until('it is told', () => conditionOf(world, 'Ready') === 'False JobNotCreated', 60_000);
     expect(world.jobs()).toMatchObject([foreign]);
     expect(placeOf(world, id)).toBe('queue');
     expect(world.busiestSecond()).toBeLessThan(50);
-    world.kube.delete(JOBS, 'shop', foreign.metadata.name);
+    world.api.delete(JOBS, 'shop', foreign.metadata.name);
     await untilDone(world, id);
     await world.clock.advance(10_000);
     expect(conditionOf(world, 'Ready')).toBe('True Running');
@@ -289,23 +283,23 @@ describe('a Job', () => {
 describe('editing', () => {
   test('leaves running Jobs at their revision and gives new ones the new one', async () => {
     const world = await aWorld();
-    world.cluster.course = () => ({ runsForMs: 60_000, exitCode: 0 });
-    const first = world.sqs.send('{}');
+    world.workersRun(60_000, 0);
+    const first = world.send(world.tenant, '{}');
     await world.until('its Job is made', () => world.jobs().length === 1, 30_000);
-    world.apply(SPEC, 'worker:2');
+    world.applySpec(SPEC, 'worker:2');
     await world.clock.advance(1_000);
-    const second = world.sqs.send('{}');
+    const second = world.send(world.tenant, '{}');
     await untilDone(world, first, second);
     const images = world.jobs().map(({ metadata }) => metadata.annotations?.['batchqueue.io/image']);
     expect(new Set(images)).toEqual(new Set(['worker:1', 'worker:2']));
-    expect(world.batchQueue()?.['status']).toMatchObject({ revision: { current: 2, image: 'worker:2' } });
+    expect(world.object()?.['status']).toMatchObject({ revision: { current: 2, image: 'worker:2' } });
   });
 
   test('suspend stops receives and not the settlement of what runs', async () => {
     const world = await aWorld();
-    const id = world.sqs.send('{}');
+    const id = world.send(world.tenant, '{}');
     await world.until('its Job is made', () => world.jobs().length === 1, 30_000);
-    world.apply({ ...SPEC, suspend: true });
+    world.applySpec({ ...SPEC, suspend: true });
     await untilDone(world, id);
     await world.clock.advance(25_000);
     const now = world.clock.now();
@@ -316,12 +310,12 @@ describe('editing', () => {
 
   test('an invalid spec is told and nothing else happens; corrected, it works', async () => {
     const world = await aWorld();
-    world.apply({ ...SPEC, maxConcurrentJobs: -1 });
+    world.applySpec({ ...SPEC, maxConcurrentJobs: -1 });
     await world.clock.advance(25_000);
     expect(conditionOf(world, 'Ready')).toBe('False InvalidSpec');
-    world.kube.update(BATCH_QUEUES, 'shop', 'orders', () => {});
-    world.apply(SPEC);
-    await untilDone(world, world.sqs.send('{}'));
+    world.api.update({ resource: BATCH_QUEUES, namespace: 'shop', name: 'orders' }, () => {});
+    world.applySpec(SPEC);
+    await untilDone(world, world.send(world.tenant, '{}'));
   });
 });
 

@@ -1,0 +1,78 @@
+import { MUTANTS } from './mutants/table.ts';
+import { runCampaign } from './pool.ts';
+import type { Play } from './scenario/play.ts';
+import { STATES, type State } from './sightings.ts';
+
+/** What many seeds showed together. */
+export interface Findings {
+  readonly played: number;
+  /** The first seed that broke something, by number. */
+  readonly broken: Play | undefined;
+  /** How many seeds have seen each state. */
+  readonly seen: ReadonlyMap<State, number>;
+  readonly virtualMs: number;
+}
+
+/** Plays that many seeds; ends at the first violation. */
+export async function playSeeds(
+  from: number,
+  count: number,
+  onProgress: (played: number) => void = () => undefined,
+): Promise<Findings> {
+  const seen = new Map<State, number>(STATES.map((state) => [state, 0]));
+  let played = 0;
+  let virtualMs = 0;
+  let broken: Play | undefined;
+  await runCampaign({
+    seeds: range(from, count),
+    onPlay: (play) => {
+      played += 1;
+      virtualMs += play.virtualMs;
+      for (const state of play.seen) seen.set(state, (seen.get(state) ?? 0) + 1);
+      if (play.violations.length > 0) broken = play;
+      onProgress(played);
+      return broken === undefined;
+    },
+  });
+  return { played, broken, seen, virtualMs };
+}
+
+export interface Hunt {
+  readonly mutant: string;
+  /** The play that found it; undefined: it got away. */
+  readonly found: Play | undefined;
+  /** How many seeds that took. */
+  readonly played: number;
+}
+
+/**
+ * Looks for a planted fault: with the seed that is known to find it, if `from` is not given, then with others in turn.
+ * A seed that breaks something without the fault as well has not found it.
+ */
+export async function hunt(name: string, limit: number, from?: number): Promise<Hunt> {
+  const mutant = MUTANTS.find((each) => each.name === name);
+  if (!mutant)
+    throw new Error(`no mutant is called ${name}; there are: ${MUTANTS.map((each) => each.name).join(', ')}`);
+  const known = from === undefined ? [mutant.seed] : [];
+  const seeds = [...known, ...range(from ?? 1, limit - known.length)][Symbol.iterator]();
+  let played = 0;
+  for (;;) {
+    let suspect: Play | undefined;
+    await runCampaign({
+      seeds: { [Symbol.iterator]: () => seeds },
+      mutant: name,
+      onPlay: (play) => {
+        played += 1;
+        if (play.violations.length > 0) suspect ??= play;
+        return suspect === undefined;
+      },
+    });
+    if (!suspect) return { mutant: name, found: undefined, played };
+    const { broken } = await playSeeds(suspect.seed, 1);
+    if (!broken) return { mutant: name, found: suspect, played };
+  }
+}
+
+function* range(from: number, count: number): Generator<number> {
+  for (let seed = from; seed < from + count; seed += 1) yield seed;
+}

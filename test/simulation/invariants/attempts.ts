@@ -1,0 +1,37 @@
+import { Book } from '../truth/book.ts';
+import type { Run } from '../truth/run.ts';
+import type { Invariant } from '../truth/view.ts';
+
+export const attempts: Invariant = {
+  id: 'I16',
+  name: 'attempts-are-failures',
+  sentence:
+    'While a Job of a message stands there, its next attempt is one more than the newest; what is not the fault of the work costs no attempt; and no attempt exceeds the receives.',
+  watch: (world, broken) => ({
+    made: (run) => {
+      for (const { messageId } of run.units) {
+        const message = world.queueOf(messageId)?.messages().get(messageId);
+        if (!message) continue;
+        const all = world.book.runsOf(messageId).filter(({ queueUrl }) => queueUrl === run.queueUrl);
+        const standing = all.filter(({ gone }) => !gone);
+        const newest = Math.max(0, ...standing.map(({ attempt }) => attempt));
+        const known = Math.max(0, ...all.map(({ attempt }) => attempt));
+        const limit = standing.length > 0 ? newest + 1 : Math.max(message.receiveCount, known + 1);
+        if (run.attempt > limit)
+          broken(`${run.by} made ${run.name} as attempt ${run.attempt} of ${messageId}, ${limit} may be`);
+        const last = standing.filter(({ attempt }) => attempt === newest).at(-1);
+        if (last && run.attempt > newest && isFree(last, messageId))
+          broken(
+            `${run.by} made ${run.name} as attempt ${run.attempt} of ${messageId} after a fault that is not its own`,
+          );
+      }
+    },
+  }),
+};
+
+/** True for a run whose pods were refused by their node: no worker of it ever ran, and that can be told. */
+function isFree(run: Run, messageId: string): boolean {
+  if (run.finished !== 'failed' || run.hasRun || run.deleting) return false;
+  const isTold = run.refusedPods > 0 && run.failure === 'BackoffLimitExceeded';
+  return isTold && Book.unitOf(run, messageId)?.state === 'failed';
+}

@@ -1,0 +1,14 @@
+import type { Invariant } from '../truth/view.ts';
+
+export const deleteOnlyAfterSuccess: Invariant = {
+  id: 'I2',
+  name: 'delete-only-after-success',
+  sentence:
+    'A message is deleted only after a Job with it succeeded, its index completed or a readable result named it, or after the dead-letter queue confirmed a copy.',
+  watch: (world, broken) => ({
+    deleted: ({ id, copies }) => {
+      if (!world.book.isDone(id) && copies.length === 0)
+        broken(`${world.actor} deleted message ${id} without success`);
+    },
+  }),
+};

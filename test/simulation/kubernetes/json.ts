@@ -1,0 +1,59 @@
+import type { KubeObject } from '../../../operator/ports.ts';
+import { kubeFailure } from './failures.ts';
+
+/** As JSON over the wire: nothing is shared, and fields that are undefined are gone. */
+export function copyOf<T>(value: T): T {
+  return value === undefined ? value : JSON.parse(JSON.stringify(value));
+}
+
+/** JSON merge patch (RFC 7386). Shares what the patch leaves alone. */
+export function merged(target: unknown, patch: unknown): unknown {
+  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return copyOf(patch);
+  const base = typeof target === 'object' && target !== null && !Array.isArray(target) ? target : {};
+  const result: Record<string, unknown> = { ...base };
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) delete result[name];
+    else if (value !== undefined) result[name] = merged(result[name], value);
+  }
+  return result;
+}
+
+/** JSON patch (RFC 6902) as far as it goes with `test`, `add`, `replace` and `remove` on members of objects. */
+export function jsonPatched(target: KubeObject, patch: object): unknown {
+  let result: unknown = target;
+  for (const step of Array.isArray(patch) ? patch : []) {
+    const { op, path, value } = Object(step);
+    const [first = '', ...rest] = String(path).split('/').slice(1).map(unescaped);
+    result = stepped(result, { op: String(op), value }, [first, ...rest]);
+  }
+  return result;
+}
+
+function stepped(
+  target: unknown,
+  step: { readonly op: string; readonly value: unknown },
+  path: readonly [string, ...string[]],
+): unknown {
+  const [name, next, ...rest] = path;
+  const fields: Record<string, unknown> = { ...Object(target) };
+  if (next !== undefined) {
+    if (fields[name] === undefined) throw kubeFailure('Invalid', 'terminal');
+    return { ...fields, [name]: stepped(fields[name], step, [next, ...rest]) };
+  }
+  switch (step.op) {
+    case 'test':
+      if (JSON.stringify(fields[name]) !== JSON.stringify(step.value))
+        throw kubeFailure('Invalid', 'terminal');
+      return target;
+    case 'remove':
+      if (fields[name] === undefined) throw kubeFailure('Invalid', 'terminal');
+      delete fields[name];
+      return fields;
+    default:
+      return { ...fields, [name]: copyOf(step.value) };
+  }
+}
+
+function unescaped(part: string): string {
+  return part.replaceAll('~1', '/').replaceAll('~0', '~');
+}
