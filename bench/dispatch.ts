@@ -19,8 +19,8 @@ import { until } from './engine/wait.ts';
 
 /** A lone Job runs this long. */
 const LONE_WORK: Work = { kind: 'time', ms: 200 };
-/** Jobs of a burst run until their slot is about to be needed: what is compared is making Jobs, of which 1,000 may run. */
-const BURST_WORK: Work = { kind: 'room', jobs: 900 };
+/** No BatchQueue runs more Jobs; a larger burst goes to several, so that making Jobs is all that is compared. */
+const MAX_CONCURRENT_JOBS = 1_000;
 /** What is compared is handling messages, so batches take no time. */
 const NO_WORK: Work = { kind: 'time', ms: 0 };
 /** Lone messages come this long after the Job of the one before, at most: as likely at any moment of a poll. */
@@ -44,7 +44,10 @@ const FULL: Size = { lone: 500, bursts: [500, 2_000], lateBurst: 500, batched: 5
 const SHORT: Size = { lone: 5, bursts: [30], lateBurst: 20, batched: 300, bare: 20 };
 
 interface Burst {
-  readonly queue: string;
+  readonly name: string;
+  /** Each gets as many of the messages, at the same time. */
+  readonly queues: readonly string[];
+  readonly share: number;
   readonly messages: number;
   readonly countsLateSeconds: number;
 }
@@ -100,9 +103,11 @@ type Figures = Awaited<ReturnType<typeof measure>>;
 
 async function measure(stage: Stage, size: Size, profileDirectory: string | undefined) {
   const bursts = burstsOf(size);
-  await stage.createQueues(['lone', 'batched', 'bare', ...bursts.map(({ queue }) => queue)]);
-  await stage.createBatchQueues(['lone', ...bursts.map(({ queue }) => queue)], { maxConcurrentJobs: 1_000 });
-  await stage.createBatchQueues(['batched'], { maxConcurrentJobs: 20, queue: { batchSize: BATCH_SIZE } });
+  await stage.createQueues(['lone', 'batched', 'bare', ...bursts.flatMap(({ queues }) => queues)]);
+  await stage.createBatchQueues(['lone', ...bursts.flatMap(({ queues }) => queues)], {
+    maxConcurrentJobs: MAX_CONCURRENT_JOBS,
+  });
+  await stage.createBatchQueues(['batched'], { maxConcurrentJobs: 100, queue: { batchSize: BATCH_SIZE } });
   const operator = await Operator.start(stage, profileDirectory === undefined);
   await stage.whenReady();
   const watch = await JobWatch.start(stage);
@@ -114,7 +119,7 @@ async function measure(stage: Stage, size: Size, profileDirectory: string | unde
 
   const lone = await profiled('lone', () => measureLone(run, size.lone));
   const ours: { readonly jobs: readonly SentJob[]; readonly made: number; readonly perSecond: number }[] = [];
-  for (const burst of bursts) ours.push(await profiled(burst.queue, () => measureBurst(run, burst)));
+  for (const burst of bursts) ours.push(await profiled(burst.name, () => measureBurst(run, burst)));
   const messagesPerSecond = await profiled('batched', () => measureBatched(run, size.batched));
   await operator.kill();
 
@@ -149,11 +154,17 @@ async function measure(stage: Stage, size: Size, profileDirectory: string | unde
 }
 
 function burstsOf({ bursts, lateBurst }: Size): readonly Burst[] {
-  const countsLateSeconds = LATE_COUNTS_MS / 1_000;
   return [
-    ...bursts.map((messages) => ({ queue: `burst-${messages}`, messages, countsLateSeconds: 0 })),
-    { queue: 'burst-late', messages: lateBurst, countsLateSeconds },
+    ...bursts.map((messages) => aBurst(`burst-${messages}`, messages, 0)),
+    aBurst('burst-late', lateBurst, LATE_COUNTS_MS / 1_000),
   ];
+}
+
+function aBurst(name: string, messages: number, countsLateSeconds: number): Burst {
+  const count = Math.ceil(messages / MAX_CONCURRENT_JOBS);
+  const queues = Array.from({ length: count }, (_, index) => `${name}-${index}`);
+  const share = Math.ceil(messages / count);
+  return { name, queues, share, messages: share * count, countsLateSeconds };
 }
 
 /** One message at a time to a queue at rest, and the whole life of each: what it takes to be seen, and what it costs. */
@@ -184,23 +195,23 @@ async function measureLone({ stage, watch, operator }: Run, count: number) {
   };
 }
 
-/** From the first send to the last Job. */
-async function measureBurst({ stage, watch, operator }: Run, { queue, messages, countsLateSeconds }: Burst) {
-  watch.setWork(BURST_WORK);
+/** From the first send to the last Job. Jobs end afterwards. */
+async function measureBurst({ stage, watch, operator }: Run, burst: Burst) {
+  const { queues, share, messages, countsLateSeconds } = burst;
+  const jobsSeen = () => queues.flatMap((queue) => watch.jobsOf(queue));
+  watch.setWork(undefined);
   await stage.makeCountsLate(countsLateSeconds * 1_000);
   await operator.takeJobs();
   const startedAtMs = performance.now();
-  await stage.sendMany(queue, messages);
-  await until(`${messages} Jobs`, PHASE_TIMEOUT_MS, () =>
-    Promise.resolve(watch.jobsOf(queue).length >= messages),
-  );
-  const lastMs = Math.max(...watch.jobsOf(queue).map(({ seenAtMs }) => seenAtMs));
+  await Promise.all(queues.map((queue) => stage.sendMany(queue, share)));
+  await until(`${messages} Jobs`, PHASE_TIMEOUT_MS, () => Promise.resolve(jobsSeen().length >= messages));
+  const lastMs = Math.max(...jobsSeen().map(({ seenAtMs }) => seenAtMs));
   watch.setWork({ kind: 'room', jobs: 0 });
-  await whenSettled(stage, queue, messages);
+  await Promise.all(queues.map((queue) => whenSettled(stage, queue, share)));
   await stage.makeCountsLate(0);
-  assertOneJobEach(watch, queue, messages);
+  for (const queue of queues) assertOneJobEach(watch, queue, share);
   const perSecond = (messages / (lastMs - startedAtMs)) * 1_000;
-  return { jobs: await operator.takeJobs(), made: watch.jobsOf(queue).length, perSecond };
+  return { jobs: await operator.takeJobs(), made: jobsSeen().length, perSecond };
 }
 
 /** From the first message there to the last one deleted, in Jobs of a hundred that end as soon as they have started. */
