@@ -108,24 +108,23 @@ async function benchInput({ directory, programs, rows, quoting, rounds }: Input)
     }
   }
   const python = runs.get('python') ?? [];
-  const cases = [...runs]
-    .filter(([name]) => name !== 'python')
-    .map(([name, measured]) => ({
-      name: caseName(name, quoting),
-      rows,
-      // Round by round: a machine that is busy for a while is so for both.
-      timesPython: rounded(
-        median(measured.map(({ seconds }, round) => (python[round]?.seconds ?? 0) / seconds)),
-      ),
-      peakMiB: rounded(Math.max(...measured.map(({ peakMiB }) => peakMiB))),
-    }));
-  const secondsOfPython = rounded(median(python.map(({ seconds }) => seconds)));
-  for (const one of cases) {
-    process.stdout.write(
-      `${one.name.padEnd(20)} ${rows} rows  ${one.timesPython.toFixed(1).padStart(6)} x Python (${secondsOfPython} s)  peak ${one.peakMiB} MiB\n`,
-    );
-  }
-  return cases;
+  return [...runs].flatMap(([name, measured]) =>
+    name === 'python' ? [] : told(caseName(name, quoting), rows, measured, python),
+  );
+}
+
+/** The medians of one program, printed. Ratios are taken round by round: a machine that is busy for a while is so for both. */
+function told(name: string, rows: number, measured: readonly Measured[], python: readonly Measured[]): Case {
+  const times = (of: 'seconds' | 'cpuSeconds') =>
+    rounded(median(measured.map((one, round) => (python[round]?.[of] ?? 0) / one[of])));
+  const peakMiB = rounded(Math.max(...measured.map((one) => one.peakMiB)));
+  const seconds = rounded(median(python.map((one) => one.seconds)));
+  const one = { name, rows, timesPython: times('seconds'), peakMiB };
+  process.stdout.write(
+    `${name.padEnd(12)} ${rows} rows ${one.timesPython.toFixed(1).padStart(6)} x Python (${seconds} s), ` +
+      `${times('cpuSeconds').toFixed(1).padStart(5)} x in processor time, peak ${peakMiB} MiB\n`,
+  );
+  return one;
 }
 
 function caseName(program: string, quoting: Quoting): string {

@@ -5,6 +5,8 @@ import { text } from 'node:stream/consumers';
 
 export interface Measured {
   readonly seconds: number;
+  /** Processor time of all its threads, in user and kernel: what a busy machine changes least. */
+  readonly cpuSeconds: number;
   /** The most memory the process had at any time. */
   readonly peakMiB: number;
 }
@@ -15,17 +17,19 @@ import resource, subprocess, sys, time
 start = time.monotonic()
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
 seconds = time.monotonic() - start
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-print(seconds, peak, done.returncode)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, done.returncode)
 `;
 
 /** Runs the command from start to exit; throws when it fails. */
 export async function measure(command: readonly string[]): Promise<Measured> {
   const child = spawn('python3', ['-c', WRAPPER, ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [output] = await Promise.all([text(child.stdout), once(child, 'exit')]);
-  const [seconds = Number.NaN, peakMiB = Number.NaN, code] = output.split(' ').map(Number);
+  const [seconds = Number.NaN, cpuSeconds = Number.NaN, peakMiB = Number.NaN, code] = output
+    .split(' ')
+    .map(Number);
   if (code !== 0) throw new Error(`${command.join(' ')} ended with ${code}`);
-  return { seconds, peakMiB };
+  return { seconds, cpuSeconds, peakMiB };
 }
 
 /** The middle one; of an even number the mean of the two middle ones. */
