@@ -58,6 +58,8 @@ export class World implements WorldView {
   readonly requests: SentRequest[] = [];
   readonly events: UserEvent[] = [];
   readonly violations: Violation[] = [];
+  /** What was counted, e.g. `leaseLapses shop/orders`, and BatchQueues made known and forgotten. */
+  readonly counted: string[] = [];
   readonly operators = new Map<string, Operator>();
   /** What each operator's connections are like; they outlive its processes. */
   readonly weather = new Map<string, Weather>();
@@ -224,6 +226,7 @@ export class World implements WorldView {
         this.trace(() => `${actor} tells of ${event.regarding.name}: ${event.reason}: ${event.note}`);
       },
       as: (carryOut, isAnswered = true) => this.#as(isAnswered ? actor : `${actor} (unanswered)`, carryOut),
+      onCount: (line) => void this.counted.push(line),
       onStuck: () => this.broken('I11 no-hot-loop', `${actor} goes on without letting time pass`),
       onCrash: () => this.disturb(`operator ${actor} crashed`),
     });

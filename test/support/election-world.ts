@@ -3,7 +3,8 @@ import type { ElectionTimings } from '../../operator/kube/election.ts';
 import { LeaderElector, type LeaderElectorOptions } from '../../operator/kube/leader-elector.ts';
 import { LEASES } from '../../operator/kube/leader-lease.ts';
 import type { WatchEvent } from '../../operator/kube/watch-stream.ts';
-import { FakeKubernetes, kubeFailure } from './fake-kubernetes.ts';
+import { ApiServer } from '../simulation/kubernetes/api-server.ts';
+import { kubeFailure } from '../simulation/kubernetes/failures.ts';
 import { MemoryLog } from './logs.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -17,7 +18,7 @@ const NAME = 'operator';
  */
 export class ElectionWorld {
   readonly time = new VirtualClock();
-  readonly kube = new FakeKubernetes(this.time);
+  readonly kube = new ApiServer(this.time);
   readonly random: SeededRandom;
   readonly timings: ElectionTimings;
   readonly log = new MemoryLog();
@@ -57,7 +58,7 @@ export class ElectionWorld {
   }
 
   deleteLease(): void {
-    this.kube.delete(LEASES, NAMESPACE, NAME);
+    if (this.kube.get(LEASES, NAMESPACE, NAME)) this.kube.delete(LEASES, NAMESPACE, NAME);
   }
 
   holder(): string | undefined {

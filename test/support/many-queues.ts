@@ -12,10 +12,12 @@ import {
   REVISIONS,
   type ReceiptEntry,
 } from '../../operator/world.ts';
+import { ApiServer } from '../simulation/kubernetes/api-server.ts';
+import { Garbage } from '../simulation/kubernetes/garbage.ts';
+import { sqsFailure } from '../simulation/sqs/failures.ts';
 import { aMessage, attributesOf } from './builders.ts';
-import { FakeKubernetes } from './fake-kubernetes.ts';
-import { sqsFailure } from './fake-sqs.ts';
 import { MemoryLog } from './logs.ts';
+import { SeededRandom } from './seeded-random.ts';
 import { done } from './stub-queue.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -35,7 +37,7 @@ interface Queue {
 /** A controller with as many BatchQueues and SQS queues as a test likes, at rest but for what the test does. */
 export class ManyQueues {
   readonly clock = new VirtualClock();
-  readonly kube = new FakeKubernetes(this.clock);
+  readonly kube = new ApiServer(this.clock);
   readonly controller: Controller;
   readonly #queues = new Map<string, Queue>();
   #polls = 0;
@@ -69,6 +71,7 @@ export class ManyQueues {
       if (plural === BATCH_QUEUES.plural) this.controller.batchQueueChanged(object);
       else this.controller.ownedChanged(object);
     });
+    void new Garbage(this.kube, clock, new SeededRandom(1));
     this.controller.start();
   }
 

@@ -99,7 +99,8 @@ export class VirtualClock implements Clock {
   #run(timer: Timer): void {
     this.#pop();
     this.#ranAtOnce = timer.dueAt > this.#nowMs ? 0 : this.#ranAtOnce + 1;
-    if (this.#ranAtOnce > MOST_AT_ONCE) throw new Error('time stands still: something goes on without a pause');
+    if (this.#ranAtOnce > MOST_AT_ONCE)
+      throw new Error('time stands still: something goes on without a pause');
     this.#nowMs = timer.dueAt;
     const { task } = timer;
     timer.task = undefined;

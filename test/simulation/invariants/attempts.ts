@@ -19,7 +19,7 @@ export const attempts: Invariant = {
         const limit = standing.length > 0 ? newest + 1 : Math.max(message.receiveCount, known + 1);
         if (run.attempt > limit)
           broken(`${run.by} made ${run.name} as attempt ${run.attempt} of ${messageId}, ${limit} may be`);
-        const last = standing.filter(({ attempt }) => attempt === newest).at(-1);
+        const last = standing.findLast(({ attempt }) => attempt === newest);
         if (last && run.attempt > newest && isFree(last, messageId))
           broken(
             `${run.by} made ${run.name} as attempt ${run.attempt} of ${messageId} after a fault that is not its own`,

@@ -51,12 +51,16 @@ export class Garbage {
       if (this.#dependents.get(uid)?.size) this.#later(() => this.#deleteDependents(uid));
       return;
     }
-    const owners = object.metadata.ownerReferences ?? [];
-    const isOwned = owners.length > 0 && owners !== before?.metadata.ownerReferences;
-    if (isOwned && owners.every((owner) => this.#gone.has(owner.uid)))
-      this.#later(() => this.#remove(plural, object));
+    if (this.#hasLostOwners(object, before)) this.#later(() => this.#remove(plural, object));
     const isNew = before?.metadata.deletionTimestamp === undefined;
     if (isNew && object.metadata.deletionTimestamp !== undefined) this.#noticeDeletion(plural, object);
+  }
+
+  /** True for an object that has been given owners of which none exists any more. */
+  #hasLostOwners({ metadata }: KubeObject, before: KubeObject | undefined): boolean {
+    const { ownerReferences: owners = [] } = metadata;
+    if (owners.length === 0 || owners === before?.metadata.ownerReferences) return false;
+    return owners.every((owner) => this.#gone.has(owner.uid));
   }
 
   #noticeDeletion(plural: string, owner: KubeObject): void {

@@ -16,6 +16,8 @@ export interface LinkOptions {
   readonly process: Process;
   readonly random: SeededRandom;
   readonly weather: Weather;
+  /** Throws when this process may not act at the moment. */
+  readonly permit: (what: string) => void;
   /** Told of every request that is sent, and how it goes. */
   readonly note: (what: string) => void;
   /** Runs an effect so that it can be told whose it is, and whether it will be answered. */
@@ -99,7 +101,8 @@ export class KubeLink implements KubeApi {
 
   /** One call, from sending it to its answer. Never ends for a process that is gone. */
   async #call<T>({ what, isWrite, timeoutMs = CALL_TIMEOUT_MS, carryOut }: Call<T>): Promise<T> {
-    const { process, random, weather, note, as } = this.#options;
+    const { process, random, weather, note, as, permit } = this.#options;
+    permit(what);
     const crashes = process.beginRequest();
     if (crashes('before it is sent')) return never();
     const fault = random.chance(weather.kubeChance) ? random.pick(weather.kubeFaults) : undefined;

@@ -1,10 +1,11 @@
 import { WatchedCaches } from '../../../operator/kube/watched-caches.ts';
 import { Controller, ownerKey } from '../../../operator/loops/controller.ts';
-import type { Log } from '../../../operator/ports.ts';
+import type { Fence, Log, Metrics, QueueName } from '../../../operator/ports.ts';
 import type { UserEvent } from '../../../operator/world.ts';
 import type { SeededRandom } from '../../support/seeded-random.ts';
 import type { VirtualClock } from '../../support/virtual-clock.ts';
 import type { ApiServer } from '../kubernetes/api-server.ts';
+import { kubeFailure } from '../kubernetes/failures.ts';
 import type { ModelQueue } from '../sqs/model-queue.ts';
 import { KubeLink, type LinkOptions } from './kube-link.ts';
 import { type CrashPoint, Process } from './process.ts';
@@ -14,6 +15,8 @@ import type { Weather } from './weather.ts';
 
 /** How long a terminated operator waits for its last polls, and when it is killed, in milliseconds. */
 const DRAIN_MS = 40_000;
+/** Requests that only a leader may send, by what they are called here. */
+const EFFECTS = /^(create|patch|delete|release|copy)\b/;
 
 export interface OperatorOptions {
   readonly name: string;
@@ -28,6 +31,8 @@ export interface OperatorOptions {
   readonly as: LinkOptions['as'];
   readonly onCrash: () => void;
   readonly onStuck: () => void;
+  /** Told of what is counted, e.g. `leaseLapses shop/orders`. */
+  readonly onCount: (line: string) => void;
 }
 
 /** One operator as `main.ts` puts it together, with a world of models around it. */
@@ -37,6 +42,8 @@ export class Operator {
   readonly #controller: Controller;
   readonly #caches: WatchedCaches;
   readonly #watches: WatchLink;
+  /** While this process may not act: resolved when it may again. */
+  #fenced: PromiseWithResolvers<void> | undefined;
 
   constructor(options: OperatorOptions) {
     const { clock, random, api, weather, log, onRequest, as } = options;
@@ -47,7 +54,11 @@ export class Operator {
       onCrash: () => this.#crashed(options.onCrash),
       onStuck: options.onStuck,
     });
-    const link = { process: this.#process, random, weather, note: onRequest, as };
+    const permit = (what: string) => {
+      if (this.#fenced && EFFECTS.test(what)) throw kubeFailure('NotLeader', 'retry');
+    };
+    const fence: Fence = { permit: () => permit('create'), whenChanged: () => this.#fenced?.promise };
+    const link = { process: this.#process, random, weather, permit, note: onRequest, as };
     const kube = new KubeLink(api, link);
     this.#watches = new WatchLink(api, kube, link);
     const processClock = this.#process.clock;
@@ -61,13 +72,14 @@ export class Operator {
     });
     const world = {
       kube,
-      queue: new QueueLink(options.queueAt, link),
+      queue: new QueueLink(options.queueAt, fence, link),
+      fence,
       events: { record: options.onEvent },
       clock: processClock,
       log,
       caches: this.#caches,
     };
-    this.#controller = new Controller({ world, random: random.next });
+    this.#controller = new Controller({ world, random: random.next, metrics: metricsFor(options.onCount) });
     this.#caches.start(this.#controller);
     void this.#caches.whenSynced().then(() => this.#controller.start());
   }
@@ -101,6 +113,18 @@ export class Operator {
     this.#process.calm();
   }
 
+  /** May not act from now on, until `unfence`, as when its Lease is in doubt. */
+  fence(): void {
+    this.#fenced = Promise.withResolvers();
+    this.#controller.pause();
+  }
+
+  unfence(): void {
+    this.#fenced?.resolve();
+    this.#fenced = undefined;
+    this.#controller.resume();
+  }
+
   /** SIGTERM; `whenEnded` is called when it has ended by itself. */
   drain(whenEnded: () => void): void {
     void this.#controller.drain(DRAIN_MS).then(() => {
@@ -119,4 +143,13 @@ export class Operator {
     this.#watches.close();
     tell();
   }
+}
+
+function metricsFor(tell: (line: string) => void): Metrics {
+  const note = (what: string, { namespace, name }: QueueName) => tell(`${what} ${namespace}/${name}`);
+  return {
+    knowQueue: (queue) => note('known', queue),
+    forgetQueue: (queue) => note('forgotten', queue),
+    count: (queue, what) => note(what, queue),
+  };
 }

@@ -1,5 +1,6 @@
 import { hasCode } from '../../../operator/errors.ts';
 import type { Message, QueueAttributes, QueueRef } from '../../../operator/plan/types.ts';
+import type { Fence } from '../../../operator/ports.ts';
 import { ReceiveAttempts } from '../../../operator/sqs/receive-attempts.ts';
 import type {
   DeadLetterCopy,
@@ -26,13 +27,21 @@ export class QueueLink implements MessageQueue {
   /** As the adapter has it. */
   readonly #attempts: ReceiveAttempts;
 
-  constructor(queueAt: (url: string) => ModelQueue, options: LinkOptions) {
+  readonly #fence: Fence;
+
+  constructor(queueAt: (url: string) => ModelQueue, fence: Fence, options: LinkOptions) {
     this.#queueAt = queueAt;
+    this.#fence = fence;
     this.#options = options;
     this.#attempts = new ReceiveAttempts(options.process.clock);
   }
 
   async receive(ref: QueueRef, options: ReceiveOptions): Promise<readonly Message[]> {
+    const fenced = this.#fence.whenChanged();
+    if (fenced) {
+      await fenced;
+      return [];
+    }
     const model = this.#queueAt(ref.url);
     const attempt = this.#attempts.begin(ref, options);
     const { process, as } = this.#options;
@@ -116,7 +125,8 @@ export class QueueLink implements MessageQueue {
     carryOut: (fault: SqsFault | undefined) => T | Promise<T>,
     timeoutMs: number,
   ): Promise<T> {
-    const { process, random, weather, note, as } = this.#options;
+    const { process, random, weather, note, as, permit } = this.#options;
+    permit(what);
     const crashes = process.beginRequest();
     if (crashes('before it is sent')) return never();
     const fault = random.chance(weather.sqsChance) ? random.pick(weather.sqsFaults) : undefined;

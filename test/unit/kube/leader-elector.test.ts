@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { Right } from '../../../operator/ports.ts';
+import { kubeFailure } from '../../simulation/kubernetes/failures.ts';
 import { type Candidate, ElectionWorld } from '../../support/election-world.ts';
-import { kubeFailure } from '../../support/fake-kubernetes.ts';
 
 const LEASE_MS = 10_000;
 const DEADLINE_MS = 7_000;

@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { observePods } from '../../../operator/loops/observing-pods.ts';
 import type { Claim } from '../../../operator/plan/types.ts';
 import { PODS } from '../../../operator/world.ts';
+import { kubeFailure } from '../../simulation/kubernetes/failures.ts';
 import { aClaim, type ClaimParts, messageId } from '../../support/builders.ts';
-import { kubeFailure } from '../../support/fake-kubernetes.ts';
 import { ApplyStage } from './apply-stage.ts';
 
 const PLACE = { namespace: 'shop', name: 'orders' };

@@ -3,8 +3,8 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { QueueRef } from '../../../operator/plan/types.ts';
 import { GatheredCalls } from '../../../operator/sqs/gathered-calls.ts';
 import type { EntryResult } from '../../../operator/world.ts';
-import { QUEUE } from '../../support/builders.ts';
 import { sqsFailure } from '../../simulation/sqs/failures.ts';
+import { QUEUE } from '../../support/builders.ts';
 
 const OTHER: QueueRef = { url: `${QUEUE.url}-2`, arn: `${QUEUE.arn}-2` };
 

@@ -1,18 +1,18 @@
 import { beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { JOBS } from '../../../operator/world.ts';
-import { FakeCluster } from '../../support/fake-cluster.ts';
-import { FakeWorld } from '../../support/fake-world.ts';
+import { JOBS } from '../../operator/world.ts';
+import { hasCondition } from './kubernetes/job-state.ts';
+import { SmallWorld } from './small-world.ts';
 
 const MINUTE_MS = 60_000;
 const EFFECTS = /^(create|patch|delete|release|receive)/;
 
-let world: FakeWorld;
+let world: SmallWorld;
 jest.setTimeout(30_000);
 
 beforeEach(async () => {
-  world = new FakeWorld();
-  world.cluster.course = () => ({ runsForMs: 5_000, exitCode: 0 });
-  world.apply({
+  world = new SmallWorld();
+  world.workersRun(5_000, 0);
+  world.applySpec({
     queue: { url: 'https://sqs.us-east-1.amazonaws.com/123456789012/orders', visibilityTimeoutSeconds: 60 },
     maxConcurrentJobs: 2,
   });
@@ -22,19 +22,19 @@ beforeEach(async () => {
 
 describe('an operator that may not act for a while', () => {
   test('keeps the lease of what runs, sends nothing else, and makes up for it afterwards', async () => {
-    const id = world.sqs.send('{}');
+    const id = world.send(world.tenant, '{}');
     await world.until('a Job', () => world.jobs().length === 1, 5_000);
-    world.fence();
+    world.operators.get('alpha')?.fence();
     // What is under way is answered, and the open poll ends.
     await world.clock.advance(21_000);
     const fencedAtMs = world.clock.now();
     await world.clock.advance(3 * MINUTE_MS);
-    expect(world.jobs().filter((job) => FakeCluster.hasSucceeded(job))).toHaveLength(1);
+    expect(world.jobs().filter((job) => hasCondition(job, 'Complete'))).toHaveLength(1);
     expect(world.sqs.places().get(id)).toBe('queue');
     expect(world.countSince(fencedAtMs, EFFECTS)).toBe(0);
     expect(world.countSince(fencedAtMs, /^renew/)).toBeGreaterThanOrEqual(8);
 
-    world.unfence();
+    world.operators.get('alpha')?.unfence();
     await world.until('the settlement', () => world.sqs.places().get(id) === 'deleted', 5_000);
     await world.until('a poll', () => world.countSince(world.clock.now() - 5_000, /^receive/) > 0, 5_000);
     expect(world.busiestSecond()).toBeLessThan(60);
@@ -43,8 +43,8 @@ describe('an operator that may not act for a while', () => {
 
   test('keeps what it has received for a minute, then leaves it to whoever may', async () => {
     // A poll under way takes the message, which cannot become a Job any more.
-    world.fence();
-    world.sqs.send('{}');
+    world.operators.get('alpha')?.fence();
+    world.send(world.tenant, '{}');
     await world.clock.advance(1_000);
     expect(world.sqs.describe().inFlight).toBe(1);
     await world.clock.advance(58_000);
@@ -52,16 +52,16 @@ describe('an operator that may not act for a while', () => {
     await world.clock.advance(2 * MINUTE_MS);
     expect(world.sqs.describe().inFlight).toBe(0);
 
-    world.unfence();
+    world.operators.get('alpha')?.unfence();
     await world.until('the Job', () => world.jobs().length === 1, 30_000);
     expect(world.violations).toEqual([]);
   });
 
   test('goes on with what it has received when it may act again within that minute', async () => {
-    world.fence();
-    world.sqs.send('{}');
+    world.operators.get('alpha')?.fence();
+    world.send(world.tenant, '{}');
     await world.clock.advance(30_000);
-    world.unfence();
+    world.operators.get('alpha')?.unfence();
     await world.until('the Job', () => world.jobs().length === 1, 1_000);
     expect(world.countSince(0, /^receive/)).toBeLessThanOrEqual(3);
   });
@@ -77,13 +77,13 @@ describe('what is counted', () => {
   });
 
   test('includes a lease that ended', async () => {
-    world.sqs.send('{}');
-    world.cluster.course = () => ({ runsForMs: 10 * MINUTE_MS, exitCode: 0 });
+    world.send(world.tenant, '{}');
+    world.workersRun(10 * MINUTE_MS, 0);
     await world.until('a Job', () => world.jobs().length === 1, 5_000);
-    world.faults.sqs = 1;
+    world.weatherOf('alpha').sqsChance = 1;
     await world.clock.advance(2 * MINUTE_MS);
-    world.faults.sqs = 0;
+    world.weatherOf('alpha').sqsChance = 0;
     expect(world.counted.filter((line) => line === 'leaseLapses shop/orders')).toHaveLength(1);
-    expect(world.kube.list(JOBS).items).toHaveLength(1);
+    expect(world.api.list(JOBS).items).toHaveLength(1);
   });
 });
