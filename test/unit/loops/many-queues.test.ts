@@ -1,6 +1,8 @@
-import { beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { messageId } from '../../support/builders.ts';
 import { ManyQueues } from '../../support/many-queues.ts';
+
+jest.setTimeout(30_000);
 
 let world: ManyQueues;
 
