@@ -1,5 +1,5 @@
 import { ANNOTATION_NEVER_STARTED } from '../api/names.ts';
-import type { Claim, PodsOfJob } from './types.ts';
+import type { Claim, PodsOfJob, WorkerResult } from './types.ts';
 
 /**
  * Faults of the cluster, not of the message: they cost a run and not an attempt. A disruption (node drained, spot
@@ -34,10 +34,11 @@ export function isInfrastructureFault({ job, outcome, failure }: Claim, pods: Po
   if (job.metadata.annotations?.[ANNOTATION_NEVER_STARTED] !== undefined) return !hasRun;
   // The user set this limit, and a pod that was ended by it is gone: whether it ran cannot be told any more.
   if (failure?.reason === 'DeadlineExceeded') return false;
-  return pods.neverStarted || wasTakenAway(pods);
+  return pods.neverStarted || wasTakenAway(pods.result);
 }
 
-function wasTakenAway({ result }: PodsOfJob): boolean {
+/** True for a pod that its node or a controller ended, or never took, and whose worker says nothing. */
+export function wasTakenAway(result: WorkerResult | undefined): boolean {
   return result !== undefined && result.exitCode === undefined && POD_REASONS.has(result.reason);
 }
 

@@ -1,4 +1,5 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
+import { blockedGroups } from './blocked-groups.ts';
 import { isActive, newestClaims } from './claim.ts';
 import { planDispatch } from './dispatch.ts';
 import { planHistory } from './history.ts';
@@ -141,10 +142,17 @@ function planIntake(queue: BatchQueue, room: number, snapshot: Snapshot): Intake
     queue: ref,
     room,
     perJob: settings.batchSize,
-    // A receive on a FIFO queue brings one group, if it can: no more of it than one Job takes.
-    perReceive: isFifo(ref) ? Math.min(MAX_PER_RECEIVE, settings.batchSize) : MAX_PER_RECEIVE,
+    perReceive: isFifo(ref) ? perReceiveOfGroups(settings.batchSize, snapshot) : MAX_PER_RECEIVE,
     visibilityTimeoutSeconds: settings.visibilityTimeoutSeconds,
   };
+}
+
+/**
+ * A receive on a FIFO queue brings messages of one group, if it can: no more of it than one Job takes. While a group is
+ * blocked, its first message alone: what came along would go back with it, and be dead-lettered for its sake in the end.
+ */
+function perReceiveOfGroups(batchSize: number, snapshot: Snapshot): number {
+  return blockedGroups(snapshot) ? 1 : Math.min(MAX_PER_RECEIVE, batchSize);
 }
 
 /**

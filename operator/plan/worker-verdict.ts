@@ -1,4 +1,5 @@
 import { parseIndexes } from './index-list.ts';
+import { wasTakenAway } from './infrastructure-fault.ts';
 import { CONTRACT_EXIT_CODES } from './job.ts';
 import type { Claim, HeldMessage, PodsOfJob, WorkerReport, WorkerResult } from './types.ts';
 import { resultFromFailure } from './worker-result.ts';
@@ -67,6 +68,8 @@ export function judgeIndexes(claim: Claim, pods: PodsOfJob | undefined, isOver: 
     const hasFailed = claim.indexes?.failed.has(index) && pods !== undefined;
     if (!hasFailed && !isOver) return [];
     const report = pods?.resultOfIndex.get(index);
+    // Not the message's fault: if all of the Job meets it, its end is another run.
+    if (!isOver && wasTakenAway(report)) return [];
     const means = report?.exitCode === EX_DATAERR ? 'reject' : 'retry';
     return [{ message, means, retryAfterSeconds: report?.retryAfterSeconds }];
   });

@@ -5,6 +5,7 @@ import { planQueue } from '../../../operator/plan/queue-plan.ts';
 import type { Action, Plan, Snapshot } from '../../../operator/plan/types.ts';
 import {
   aClaim,
+  aMessage,
   anInboxMessage,
   aQueue,
   aRevision,
@@ -42,6 +43,18 @@ describe('intake', () => {
       perReceive: 10,
       visibilityTimeoutSeconds: 300,
     });
+  });
+
+  const fifo = { url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
+  const head = aMessage({ queue: fifo, attributes: { MessageGroupId: 'g', SequenceNumber: '1' } });
+  test.each<[string, Partial<ClaimParts>, number]>([
+    ['as many of a group as one Job takes', { outcome: 'succeeded' }, 5],
+    ['the first message of a blocked group alone', { outcome: 'failed', fates: { released: '0' } }, 1],
+  ])('asks a FIFO queue for %s', (_, parts, perReceive) => {
+    const queue = aQueue({ spec: { queue: { url: fifo.url, batchSize: 5 } } });
+    const claims = [aClaim({ queue, messages: [head], settled: true, ...parts })];
+    const observation = reachable({ arn: fifo.arn });
+    expect(plan(aSnapshot({ queue, claims, observation })).intake).toMatchObject({ perReceive, room: 50 });
   });
 
   test('has no slot, and never fewer, when more Jobs run than may', () => {

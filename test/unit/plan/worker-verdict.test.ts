@@ -123,6 +123,12 @@ describe('an Indexed Job', () => {
     expect(letters(judgeIndexes(running, pods, false))).toBe('n-nj');
   });
 
+  test('leaves an index whose pod its node refused to the end of the Job, which may be another run', () => {
+    const pods = podsWith(undefined, [[3, { reason: 'OutOfcpu', message: 'the node was full' }]]);
+    expect(letters(judgeIndexes(running, pods, false))).toBe('n-n-');
+    expect(letters(judgeIndexes(running, pods, true))).toBe('ntnt');
+  });
+
   test('gives back what has not ended once it is over', () => {
     expect(letters(judgeIndexes(running, podsWith(undefined), true))).toBe('ntnt');
   });
