@@ -3,7 +3,7 @@ import { type Call, CallSequence, type CrashPoint } from '../faults/call-sequenc
 import { KubernetesProxy } from '../faults/kubernetes-proxy.ts';
 import { SqsProxy } from '../faults/sqs-proxy.ts';
 import { eventually } from '../support/eventually.ts';
-import type { OperatorProcess } from '../support/operator-process.ts';
+import type { ElectionSettings, OperatorProcess } from '../support/operator-process.ts';
 import type { OperatorStage } from '../support/operator-stage.ts';
 import { QueueCase } from '../support/queue-case.ts';
 import type { ClusterHistory } from './cluster-history.ts';
@@ -65,7 +65,8 @@ export async function playCase(
   await queue.create();
   const past = history.of(queue.namespace);
   const player = new ScriptPlayer({ client: stage.client, history: past, script, messages });
-  const play = { stage, name, program, script, queue, messages, past, player };
+  const election = script.isElected ? await stage.prepareElection(name) : undefined;
+  const play = { stage, name, program, script, queue, messages, past, player, election };
   try {
     return await run(play, point);
   } finally {
@@ -85,6 +86,8 @@ interface Play extends Evidence {
   readonly stage: OperatorStage;
   readonly name: string;
   readonly program: string;
+  /** Undefined: each operator acts at once. */
+  readonly election: ElectionSettings | undefined;
 }
 
 async function run(play: Play, point: CrashPoint | undefined): Promise<CaseReport> {
@@ -123,7 +126,7 @@ interface Life {
   end(): Promise<void>;
 }
 
-async function startLife({ stage, name, program }: Play, tollgate?: CallSequence): Promise<Life> {
+async function startLife({ stage, name, program, election }: Play, tollgate?: CallSequence): Promise<Life> {
   const gate = tollgate ? { tollgate } : {};
   const kubernetes = tollgate && (await KubernetesProxy.start(stage.operatorKubeconfigPath(), gate));
   const sqs = await SqsProxy.start(stage.emulator.endpoint, {
@@ -134,6 +137,7 @@ async function startLife({ stage, name, program }: Play, tollgate?: CallSequence
     cases: [name],
     sqs,
     program,
+    ...(election && { election }),
     ...(kubernetes && { through: kubernetes }),
   });
   tollgate?.killWith(() => void operator.kill());

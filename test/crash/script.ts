@@ -12,6 +12,8 @@ export interface ScriptedMessage {
 export interface Script {
   readonly name: string;
   readonly isFifo?: boolean;
+  /** The operators elect a leader; the next one waits for the Lease of the dead one. */
+  readonly isElected?: boolean;
   /** Fields of `spec.queue`. */
   readonly queue?: Readonly<Record<string, unknown>>;
   /** Other fields of the BatchQueue's spec, besides the next two. */
@@ -80,6 +82,13 @@ export const LONE_FORGOTTEN: Script = {
   failedJobsHistoryLimit: 0,
   messages: [{ body: 'fails once', failures: 1 }],
   makes: { ...RETRIED, 'delete jobs': 2 },
+};
+
+export const LONE_ELECTED: Script = {
+  name: 'a lone message and an elected leader',
+  isElected: true,
+  messages: [{ body: 'succeeds', failures: 0 }],
+  makes: { ...ALWAYS, 'list leases': 1, 'get leases': 1, 'patch leases': 1 },
 };
 
 /** The lease is renewed while the Job runs. */
