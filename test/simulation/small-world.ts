@@ -13,10 +13,12 @@ export class SmallWorld extends World {
   readonly tenant: Tenant;
   readonly sqs: ModelQueue;
 
-  constructor(seed = 1) {
+  constructor(seed = 1, { fifo = false } = {}) {
     super({ seed, invariants: INVARIANTS });
-    this.tenant = this.addTenant({ name: NAME, maxReceiveCount: 5 });
+    this.tenant = this.addTenant({ name: NAME, maxReceiveCount: 5, fifo });
     this.sqs = this.tenant.model;
+    // Stories have faults in them.
+    this.isFair = false;
   }
 
   /** Makes the BatchQueue, or replaces the spec of the one there is. */
@@ -33,13 +35,14 @@ export class SmallWorld extends World {
   }
 
   /** How every pod goes from now on. */
-  workersRun(runsForMs: number, exitCode: number): void {
+  workersRun(runsForMs: number, exitCode: number, report?: string): void {
     const everything = new Set(Array.from({ length: 100 }, (_, index) => index));
     const none = new Set<number>();
     const outcome = {
       exitCode,
-      report: exitCode === 0 ? '' : `ended with ${exitCode}`,
-      done: exitCode === 0 ? everything : none,
+      report: report ?? (exitCode === 0 ? '' : `ended with ${exitCode}`),
+      // A report of its own may contradict the exit code; then nothing is done on its word.
+      done: exitCode === 0 && report === undefined ? everything : none,
       rejected: exitCode === 65 ? everything : none,
     };
     this.course = () => ({ runsForMs, outcome });

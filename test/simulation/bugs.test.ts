@@ -1,0 +1,99 @@
+import { describe, expect, test } from '@jest/globals';
+import { JOBS } from '../../operator/world.ts';
+import { kubeFailure } from './kubernetes/failures.ts';
+import { SmallWorld } from './small-world.ts';
+
+/** What seeds have found, each as a story of its own; docs/reliability.md tells what it was. */
+
+const MINUTE_MS = 60_000;
+const SPEC = { maxConcurrentJobs: 3, retry: { minBackoffSeconds: 1, maxBackoffSeconds: 20 } };
+
+async function aWorld(spec: object = SPEC, options: { fifo?: boolean } = {}): Promise<SmallWorld> {
+  const world = new SmallWorld(1, options);
+  world.applySpec(spec);
+  world.start();
+  await world.clock.advance(5_000);
+  return world;
+}
+
+function withTimeout(visibilityTimeoutSeconds: number): object {
+  return { ...SPEC, queue: { visibilityTimeoutSeconds } };
+}
+
+describe('leases', () => {
+  test('a renewal that comes after the timeout does not make a Job of a message that others may have', async () => {
+    const world = await aWorld(withTimeout(10));
+    world.api.admission = (_, plural) =>
+      plural === JOBS.plural ? kubeFailure('Forbidden', 'terminal') : undefined;
+    world.send(world.tenant, '{}');
+    await world.clock.advance(60_000);
+    world.operators.get('alpha')?.pause(30_000);
+    await world.clock.advance(31_000);
+    world.api.admission = () => undefined;
+    await world.clock.advance(2 * MINUTE_MS);
+    expect(world.violations).toEqual([]);
+  });
+});
+
+describe('requests', () => {
+  test('a status that cannot be written is tried ever more seldom', async () => {
+    const world = await aWorld();
+    world.weatherOf('alpha').kubeChance = 1;
+    world.send(world.tenant, '{}');
+    await world.clock.advance(5 * MINUTE_MS);
+    const nowMs = world.clock.now();
+    await world.clock.advance(MINUTE_MS);
+    expect(world.countSince(nowMs, /^patch batchqueues/)).toBeLessThanOrEqual(6);
+  });
+
+  test('a message that waits while payload Secrets are due to be swept starves nothing', async () => {
+    const world = await aWorld();
+    world.api.admission = (_, plural) =>
+      plural === JOBS.plural ? kubeFailure('Forbidden', 'terminal') : undefined;
+    world.send(world.tenant, '{}');
+    await world.clock.advance(12 * MINUTE_MS);
+    expect(world.violations).toEqual([]);
+  });
+
+  test('a BatchQueue that goes during its first turn is asked about no more', async () => {
+    for (let startMs = 30; startMs <= 80; startMs += 5) {
+      const world = new SmallWorld(startMs);
+      world.applySpec(SPEC);
+      const operator = world.start();
+      await world.clock.advance(startMs);
+      operator.pause(10_000);
+      world.deleteBatchQueue();
+      await world.clock.advance(MINUTE_MS);
+      const nowMs = world.clock.now();
+      await world.clock.advance(5 * MINUTE_MS);
+      expect(world.countSince(nowMs, /^(describe|receive)/)).toBe(0);
+    }
+  });
+});
+
+describe('settlement', () => {
+  test('exit code 0 with a result that says otherwise deletes nothing, however late its pod is seen', async () => {
+    const world = await aWorld();
+    world.workersRun(2_000, 0, JSON.stringify({ rejectedIndexes: '0' }));
+    world.weatherOf('alpha').watchLagMs = 3_000;
+    const id = world.send(world.tenant, '{}');
+    await world.clock.advance(MINUTE_MS);
+    expect(world.sqs.places().get(id)).not.toBe('deleted');
+    expect(world.violations).toEqual([]);
+  });
+
+  test('a delete that a FIFO queue refused is not owed for ever once nobody reads the queue', async () => {
+    const world = await aWorld(withTimeout(10), { fifo: true });
+    world.workersRun(30_000, 0);
+    world.send(world.tenant, '{}', undefined, 'group');
+    await world.until('its Job is made', () => world.jobs().length === 1, 30_000);
+    world.weatherOf('alpha').sqsChance = 1;
+    await world.clock.advance(MINUTE_MS);
+    world.deleteBatchQueue('Orphan');
+    await world.clock.advance(2_000);
+    world.weatherOf('alpha').sqsChance = 0;
+    await world.clock.advance(5 * MINUTE_MS);
+    expect(world.jobs().filter(({ metadata }) => metadata.finalizers?.length)).toEqual([]);
+    expect(world.violations).toEqual([]);
+  });
+});
