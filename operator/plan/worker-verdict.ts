@@ -1,7 +1,7 @@
 import { parseIndexes } from './index-list.ts';
 import { wasTakenAway } from './infrastructure-fault.ts';
 import { CONTRACT_EXIT_CODES } from './job.ts';
-import type { Claim, HeldMessage, PodsOfJob, WorkerReport, WorkerResult } from './types.ts';
+import type { Claim, HeldMessage, IndexProgress, PodsOfJob, WorkerReport, WorkerResult } from './types.ts';
 import { resultFromFailure } from './worker-result.ts';
 
 /** `EX_DATAERR` of sysexits.h: these messages can never succeed. */
@@ -61,22 +61,26 @@ export function judgeFailure(claim: Claim, pods: PodsOfJob): Judgement {
  * completed nor failed never will.
  */
 export function judgeIndexes(claim: Claim, pods: PodsOfJob | undefined, isOver: boolean): Judgement {
-  const judged = claim.held.flatMap((message): Judged[] => {
-    const { index } = message;
-    if (claim.indexes?.completed.has(index))
-      return [{ message, means: 'done', retryAfterSeconds: undefined }];
-    const hasFailed = claim.indexes?.failed.has(index) && pods !== undefined;
-    if (!hasFailed && !isOver) return [];
-    const report = pods?.resultOfIndex.get(index);
-    // Not the message's fault: if all of the Job meets it, its end is another run.
-    if (!isOver && wasTakenAway(report)) return [];
-    const means = report?.exitCode === EX_DATAERR ? 'reject' : 'retry';
-    return [{ message, means, retryAfterSeconds: report?.retryAfterSeconds }];
-  });
+  const judged = claim.held.flatMap((message) => judgeIndex(message, claim.indexes, { pods, isOver }) ?? []);
   const failing = judged.find(({ means }) => means !== 'done')?.message.index;
   const reported = failing === undefined ? undefined : pods?.resultOfIndex.get(failing);
   const result = failing === undefined ? undefined : resultOnly(reported ?? resultFromFailure(claim.failure));
   return { judged, result };
+}
+
+function judgeIndex(
+  message: HeldMessage,
+  indexes: IndexProgress | undefined,
+  { pods, isOver }: { pods: PodsOfJob | undefined; isOver: boolean },
+): Judged | undefined {
+  const { index } = message;
+  if (indexes?.completed.has(index)) return { message, means: 'done', retryAfterSeconds: undefined };
+  const hasFailed = indexes?.failed.has(index) && pods !== undefined;
+  const report = pods?.resultOfIndex.get(index);
+  // A pod that was taken away is not the message's fault: if all of the Job meets it, its end is another run.
+  if (!isOver && (!hasFailed || wasTakenAway(report))) return undefined;
+  const means = report?.exitCode === EX_DATAERR ? 'reject' : 'retry';
+  return { message, means, retryAfterSeconds: report?.retryAfterSeconds };
 }
 
 function contradicts({ succeededIndexes, rejectedIndexes }: WorkerReport, { ledger }: Claim): boolean {
