@@ -97,3 +97,14 @@ describe('settlement', () => {
     expect(world.violations).toEqual([]);
   });
 });
+
+describe('a FIFO group', () => {
+  test('whose first message is rejected loses no other to the dead-letter queue', async () => {
+    const world = await aWorld(SPEC, { fifo: true });
+    const rejected = world.send(world.tenant, '{}', { deed: 'reject', times: Infinity }, 'group');
+    const others = Array.from({ length: 5 }, () => world.send(world.tenant, '{}', undefined, 'group'));
+    await world.clock.advance(15 * MINUTE_MS);
+    expect(world.sqs.places().get(rejected)).toBe('dead-letter queue');
+    expect(others.map((id) => world.sqs.places().get(id))).toEqual(others.map(() => 'deleted'));
+  });
+});

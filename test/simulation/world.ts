@@ -72,6 +72,8 @@ export class World implements WorldView {
   actor = 'world';
   /** Since when everything is expected to be at rest, epoch ms. */
   restSinceMs = Number.POSITIVE_INFINITY;
+  /** Everything works again, for good. */
+  isHealed = false;
   /** No fault, no crash, no second operator: then nothing is forgiven. */
   isFair = true;
   readonly #invariants: readonly Invariant[];
@@ -243,6 +245,7 @@ export class World implements WorldView {
   /** Everything works again, in the world and in the work. */
   heal(): void {
     this.disturb('everything works again');
+    this.isHealed = true;
     for (const weather of this.weather.values()) Object.assign(weather, fairWeather());
     this.startProblem = undefined;
     this.refusalChance = 0;

@@ -4,7 +4,7 @@ import type { Invariant } from '../truth/view.ts';
 
 export const attempts: Invariant = {
   id: 'I16',
-  name: 'attempts-are-failures',
+  name: 'attempts',
   sentence:
     'While a Job of a message stands there, its next attempt is one more than the newest; what is not the fault of the work costs no attempt; and no attempt exceeds the receives.',
   watch: (world, broken) => ({
@@ -19,8 +19,9 @@ export const attempts: Invariant = {
         const limit = standing.length > 0 ? newest + 1 : Math.max(message.receiveCount, known + 1);
         if (run.attempt > limit)
           broken(`${run.by} made ${run.name} as attempt ${run.attempt} of ${messageId}, ${limit} may be`);
-        const last = standing.findLast(({ attempt }) => attempt === newest);
-        if (last && run.attempt > newest && isFree(last, messageId))
+        // What history limits have taken away is not known any more.
+        const last = all.at(-1);
+        if (last && !last.gone && run.attempt > last.attempt && isFree(last, messageId))
           broken(
             `${run.by} made ${run.name} as attempt ${run.attempt} of ${messageId} after a fault that is not its own`,
           );

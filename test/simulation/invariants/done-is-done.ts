@@ -1,17 +1,19 @@
 import { Book } from '../truth/book.ts';
 import type { Invariant } from '../truth/view.ts';
+import { isDuplicatedBatch } from './one-active-job.ts';
 
 export const doneIsDone: Invariant = {
   id: 'I6',
   name: 'done-is-done',
   sentence: 'A message is not run again while a Job stands there that has done it.',
-  watch: ({ book }, broken) => ({
+  watch: (world, broken) => ({
     made: ({ name, units, by }) => {
       for (const { messageId } of units) {
-        const done = book
+        const done = world.book
           .runsOf(messageId)
           .find((run) => !run.gone && Book.unitOf(run, messageId)?.state === 'done');
-        if (done) broken(`${by} made ${name} for message ${messageId}, which ${done.name} has done`);
+        if (done && !(done.by !== by && isDuplicatedBatch(world, messageId)))
+          broken(`${by} made ${name} for message ${messageId}, which ${done.name} has done`);
       }
     },
   }),

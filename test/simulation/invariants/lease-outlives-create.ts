@@ -11,13 +11,13 @@ export const leaseOutlivesCreate: Invariant = {
     return {
       received: ({ id }) => void holders.set(id, world.actor),
       repeated: ({ id }) => void holders.set(id, world.actor),
-      made: ({ name, units, by }) => {
+      made: ({ name, units, by, attempt }) => {
         for (const { messageId } of units) {
           const message = world.queueOf(messageId)?.messages().get(messageId);
           if (!message || message.wasDuplicated || message.place !== 'queue') continue;
           const holder = holders.get(messageId);
           // Whatever comes of its lease, the ledger of the run before keeps the message from anybody else.
-          const isRerun = world.book.runsOf(messageId).some(({ owesSettlement }) => owesSettlement);
+          const isRerun = world.book.runsOf(messageId).some((run) => run.attempt === attempt);
           if (isRerun) continue;
           if (message.visibleAtMs <= world.clock.now())
             broken(`${by} made ${name} while message ${messageId} was visible`);

@@ -314,8 +314,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'operator/plan/infrastructure-fault.ts',
-        find: 'return pods.neverStarted || wasTakenAway(pods);',
-        replace: 'return wasTakenAway(pods);',
+        find: 'return pods.neverStarted || wasTakenAway(pods.result);',
+        replace: 'return wasTakenAway(pods.result);',
       },
     ],
     seed: 1,

@@ -63,6 +63,8 @@ const TROUBLE: readonly (readonly [weight: number, Step])[] = [
   [1, kill],
   [1, terminate],
   [1, pause],
+  [1.5, sleepThroughLease],
+  [1.5, blindTakeover],
   [1, breakWatches],
   [1, disrupt],
   [1, deletePod],
@@ -188,6 +190,40 @@ function pause(stage: Stage): void {
   world.disturb(`operator ${operator?.name} stands still for ${ms} ms`);
   operator?.pause(ms);
   sightings.see('operator paused');
+}
+
+/** Jobs are refused for a while, so that messages wait; then the process sleeps longer than their leases last. */
+function sleepThroughLease(stage: Stage): void {
+  const { world, random } = stage;
+  send(stage);
+  const operator = world.operators.get(someOperator(stage));
+  world.disturb('Jobs are refused, then an operator sleeps');
+  const before = world.api.admission;
+  world.api.admission = (_, plural) =>
+    plural === JOBS.plural ? kubeFailure('Forbidden', 'terminal') : undefined;
+  world.clock.after(random.between(500, 15_000), () => {
+    if (world.isHealed) return;
+    operator?.pause(random.between(8_000, 60_000));
+    world.api.admission = before;
+  });
+}
+
+/** An operator can no longer renew what it holds, and another one that takes over does not see the Jobs of it. */
+function blindTakeover(stage: Stage): void {
+  const { world, mix, random } = stage;
+  send(stage);
+  const forMs = random.between(20_000, 60_000);
+  const lost = someOperator(stage);
+  world.clock.after(random.between(100, 3_000), () => {
+    if (world.isHealed) return;
+    world.disturb(`${lost} cannot reach SQS, watches of the others are silent for ${forMs} ms`);
+    for (const name of mix.operators) {
+      const weather = world.weatherOf(name);
+      if (name === lost) Object.assign(weather, { sqsChance: 1, sqsFaults: ['refused'] });
+      else weather.watchSilentUntilMs = world.clock.now() + forMs;
+    }
+    world.clock.after(forMs, () => Object.assign(world.weatherOf(lost), { sqsChance: 0 }));
+  });
 }
 
 function breakWatches(stage: Stage): void {
