@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { markedEnvironment } from '../../test/cluster/processes.ts';
 import { EMULATOR_CREDENTIALS, EMULATOR_REGION } from '../../test/support/sqs-emulator.ts';
@@ -9,7 +10,21 @@ import type { Stage } from './stage.ts';
 import { until } from './wait.ts';
 
 const PROBE = new URL('probe.ts', import.meta.url).href;
+const DEPLOYMENT = new URL('../../deploy/operator/deployment.yaml', import.meta.url);
 const SOURCES = fileURLToPath(new URL('../../operator/main.ts', import.meta.url));
+
+/** The environment that the shipped Deployment gives the operator. */
+const deploymentSchema = z.object({
+  spec: z.object({
+    template: z.object({
+      spec: z.object({
+        containers: z.tuple([
+          z.object({ env: z.array(z.object({ name: z.string(), value: z.string().optional() })) }),
+        ]),
+      }),
+    }),
+  }),
+});
 
 const requestsSchema = z.record(z.string(), z.number());
 const jobsSchema = z.array(z.object({ path: z.string(), body: z.string() }));
@@ -45,6 +60,7 @@ export class Operator {
       env: {
         ...markedEnvironment(stage.cluster.directory),
         NODE_ENV: 'production',
+        NODE_OPTIONS: await shippedNodeOptions(),
         AWS_ACCESS_KEY_ID: accessKeyId,
         AWS_SECRET_ACCESS_KEY: secretAccessKey,
         AWS_REGION: EMULATOR_REGION,
@@ -84,4 +100,12 @@ export class Operator {
   async kill(): Promise<void> {
     await this.#child.stop('SIGKILL');
   }
+}
+
+/** Memory settings that go with the Deployment's limit, which a process on this machine does not have. */
+async function shippedNodeOptions(): Promise<string> {
+  const [container] = deploymentSchema.parse(parse(await readFile(DEPLOYMENT, 'utf8'))).spec.template.spec
+    .containers;
+  const found = container.env.find(({ name }) => name === 'NODE_OPTIONS');
+  return found?.value ?? '';
 }

@@ -65,6 +65,7 @@ describe('intake', () => {
 
   test.each<[string, Partial<Snapshot>]>([
     ['suspended', { queue: aQueue({ spec: { suspend: true } }) }],
+    ['the younger of two on one SQS queue', { queueInUseBy: 'shop/older' }],
     ['being deleted', { queue: deleted }],
     ['gone', { queue: undefined }],
     ['not known to be reachable', { observation: { kind: 'unknown' } }],

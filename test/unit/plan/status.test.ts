@@ -110,6 +110,11 @@ describe('the conditions', () => {
       { Ready: 'True Suspended', Dispatching: 'False Suspended' },
     ],
     [
+      'the younger of two on one SQS queue is not ready',
+      { queueInUseBy: 'shop/older' },
+      { Ready: 'False QueueInUse', Dispatching: 'False QueueInUse', QueueReachable: 'True Reachable' },
+    ],
+    [
       'scaled to nothing is ready and does not dispatch',
       { queue: aQueue({ spec: { maxConcurrentJobs: 0 } }) },
       { Ready: 'True Running', Dispatching: 'False ScaledToZero' },
