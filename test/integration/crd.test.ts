@@ -153,7 +153,7 @@ describe('kubectl', () => {
   });
 
   test('explain describes the fields outside the template', async () => {
-    expect(await kubectl('explain', 'bq.spec.queue')).toContain('Messages per Job.');
+    expect(await kubectl('explain', 'bq.spec.queue')).toContain('Messages per Job, at most.');
     expect(await kubectl('explain', 'bq.spec')).toContain('How many Jobs may run at once.');
   });
 

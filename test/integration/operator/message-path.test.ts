@@ -1,3 +1,4 @@
+import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { fieldOf } from '../../../operator/api/json.ts';
 import type { KubeObject } from '../../../operator/ports.ts';
@@ -147,15 +148,15 @@ test.concurrent('a failed message is tried again after its backoff, and ends in 
   const id = await queue.send(CANARY);
 
   const first = await queue.jobOf(id, 1);
-  await endPod(stage.client, first, { exitCode: 65, message: '{"reason":"row 3: Value is not a number"}' });
+  await endPod(stage.client, first, { exitCode: 75, message: '{"reason":"row 3: the disk is full"}' });
   const failed = await queue.whenStatus('the failure', ({ lastFailure }) => lastFailure !== undefined);
   expect(failed.lastFailure).toMatchObject({
     job: first.metadata.name,
     messageIds: [id],
     messageCount: 1,
-    exitCode: 65,
-    reason: 'DataError',
-    message: 'row 3: Value is not a number',
+    exitCode: 75,
+    reason: 'TemporaryFailure',
+    message: 'row 3: the disk is full',
   });
   const releases = stage.sqs
     .requests({ operation: 'ChangeMessageVisibilityBatch', queue: queue.queueName })
@@ -184,7 +185,14 @@ test.concurrent('a failed message is tried again after its backoff, and ends in 
 
 test.concurrent('a message too large for a Job is dead-lettered in the end while others run', async () => {
   const queue = await QueueCase.ready(stage, 'oversize', { maxReceiveCount: 2 });
-  await queue.send(CANARY.padEnd(201 * 1024, 'x'));
+  // Its body could be mounted as a file of its own; its attributes travel in the messages file.
+  await stage.emulator.client.send(
+    new SendMessageCommand({
+      QueueUrl: queue.url(),
+      MessageBody: CANARY,
+      MessageAttributes: { large: { DataType: 'String', StringValue: 'x'.repeat(800 * 1024) } },
+    }),
+  );
   const job = await queue.jobOf(await queue.send('small'));
 
   await eventuallyEqual(() => queue.deadLetters(), 1, { what: 'one dead letter' });
