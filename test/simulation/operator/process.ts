@@ -27,6 +27,7 @@ export class Process {
   #askedAtMs = 0;
   #askedAtOnce = 0;
   #pausedUntilMs = 0;
+  readonly #held: (() => void)[] = [];
   #crash: { requestsLeft: number; readonly point: CrashPoint } | undefined;
 
   constructor(options: ProcessOptions) {
@@ -46,6 +47,13 @@ export class Process {
     after: (delayMs, task) => this.after(Math.ceil(Math.max(0, delayMs)), task),
   };
 
+  /** What has waited for a process that stood still happens in the order in which it came. */
+  #wake(): void {
+    if (this.isPaused()) return;
+    const held = this.#held.splice(0);
+    for (const run of held) this.#options.clock.after(0, run);
+  }
+
   #now(): number {
     const nowMs = this.#options.clock.now();
     this.#askedAtOnce = nowMs > this.#askedAtMs ? 0 : this.#askedAtOnce + 1;
@@ -61,6 +69,7 @@ export class Process {
 
   pause(ms: number): void {
     this.#pausedUntilMs = this.#options.clock.now() + ms;
+    this.#options.clock.after(ms, () => this.#wake());
   }
 
   isPaused(): boolean {
@@ -76,19 +85,18 @@ export class Process {
   calm(): void {
     this.#crash = undefined;
     this.#pausedUntilMs = 0;
+    this.#wake();
   }
 
   /** Runs a task of this process later: when it does not stand still, and never when it has ended. */
   after(delayMs: number, task: () => void): () => void {
     let isCancelled = false;
-    let cancelTimer = (): void => undefined;
     const run = () => {
       if (isCancelled || !this.#alive) return;
-      const waitMs = this.#pausedUntilMs - this.#options.clock.now();
-      if (waitMs > 0) cancelTimer = this.#options.clock.after(waitMs, run);
+      if (this.isPaused()) this.#held.push(run);
       else task();
     };
-    cancelTimer = this.#options.clock.after(delayMs, run);
+    const cancelTimer = this.#options.clock.after(delayMs, run);
     return () => {
       isCancelled = true;
       cancelTimer();

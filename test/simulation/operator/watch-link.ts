@@ -84,6 +84,8 @@ class Stream {
   readonly #link: LinkOptions;
   readonly #selects: (labels: Readonly<Record<string, string>>) => boolean;
   readonly #namespace: string | undefined;
+  /** In order, whatever becomes of timers that fall due at once. */
+  readonly #underWay: WatchEvent[] = [];
   readonly #arrived: WatchEvent[] = [];
   readonly #cancels: (() => void)[] = [];
   readonly #version: () => string;
@@ -152,9 +154,11 @@ class Stream {
     if (this.#isMute) return;
     const atMs = Math.max(this.#lastArrivalMs, now + random.between(1, weather.watchLagMs));
     this.#lastArrivalMs = atMs;
+    this.#underWay.push(event);
     process.after(atMs - now, () => {
-      if (this.#ended) return;
-      this.#arrived.push(event);
+      const next = this.#underWay.shift();
+      if (this.#ended || !next) return;
+      this.#arrived.push(next);
       this.#wake?.();
     });
   }
