@@ -253,6 +253,8 @@ export class World implements WorldView {
     for (const tenant of this.tenants) tenant.healed = true;
     for (const operator of this.operators.values()) operator.calm();
     this.kubelet.endHanging();
+    for (const { metadata } of this.jobs())
+      if (metadata.labels?.['mine']) this.api.delete(JOBS, metadata.namespace ?? '', metadata.name);
   }
 
   kill(name = 'alpha'): void {

@@ -15,6 +15,7 @@ import { receiveWhatCanRun } from './receive-what-can-run.ts';
 import { rejectedIsRemembered } from './rejected-is-remembered.ts';
 import { runningJobsAreLeftAlone } from './running-jobs-are-left-alone.ts';
 import { settlementBeforeDischarge } from './settlement-before-discharge.ts';
+import { truthfulEvents } from './truthful-events.ts';
 import { truthfulStatus } from './truthful-status.ts';
 import { withinLimit } from './within-limit.ts';
 
@@ -35,6 +36,7 @@ export const INVARIANTS: readonly Invariant[] = [
   comesToRest,
   runningJobsAreLeftAlone,
   truthfulStatus,
+  truthfulEvents,
   attempts,
   rejectedIsRemembered,
   payloadIsThere,

@@ -1,3 +1,4 @@
+import { jobName } from '../../../operator/plan/job-name.ts';
 import { BATCH_QUEUES, JOBS, PODS } from '../../../operator/world.ts';
 import type { SeededRandom } from '../../support/seeded-random.ts';
 import { kubeFailure } from '../kubernetes/failures.ts';
@@ -52,6 +53,7 @@ const ORDINARY: readonly (readonly [weight: number, Step])[] = [
   [1, suspendOrResume],
   [1, scale],
   [1, deleteJob],
+  [0.4, squat],
 ];
 
 /** What goes wrong besides. */
@@ -65,6 +67,7 @@ const TROUBLE: readonly (readonly [weight: number, Step])[] = [
   [1, pause],
   [1.5, sleepThroughLease],
   [1.5, blindTakeover],
+  [1.5, loseCreates],
   [1, breakWatches],
   [1, disrupt],
   [1, deletePod],
@@ -133,6 +136,21 @@ function deleteJob({ world, random }: Stage): void {
   const propagationPolicy = random.pick(['Background', 'Background', 'Foreground', 'Orphan'] as const);
   world.disturb(`somebody deletes Job ${name} (${propagationPolicy})`);
   world.api.delete(JOBS, namespace, name, { ...(propagationPolicy && { propagationPolicy }) });
+}
+
+/** Somebody has made a Job under the very name that a message's Job is to get. */
+function squat(stage: Stage): void {
+  const { world, random } = stage;
+  const [{ name, namespace, model }] = someTenant(stage);
+  const waiting = [...model.messages().keys()].filter((id) => world.book.runsOf(id).length === 0);
+  const messageId = random.pick(waiting);
+  if (messageId === undefined || !world.api.accepts(namespace)) return;
+  const jobOfMessage = { batchQueueName: name, queueArn: model.ref.arn, messageId, attempt: 1, run: 1 };
+  const squatter = jobName(jobOfMessage);
+  if (world.api.get(JOBS, namespace, squatter)) return;
+  world.disturb(`somebody makes a Job called ${squatter}`);
+  const spec = { template: { spec: { containers: [{ name: 'mine' }] } } };
+  world.api.create(JOBS, namespace, { metadata: { name: squatter, labels: { mine: 'yes' } }, spec });
 }
 
 function kubeWeather(stage: Stage): void {
@@ -224,6 +242,21 @@ function blindTakeover(stage: Stage): void {
     }
     world.clock.after(forMs, () => Object.assign(world.weatherOf(lost), { sqsChance: 0 }));
   });
+}
+
+/** Messages come in while answers to creates are lost, or come too late. */
+function loseCreates(stage: Stage): void {
+  const { world, random } = stage;
+  const name = someOperator(stage);
+  const weather = world.weatherOf(name);
+  world.disturb(`answers of the API server to ${name} are lost`);
+  Object.assign(weather, { kubeChance: 0.7, kubeFaults: ['timeout', 'timeout', 'reset', 'lost'] });
+  for (let sent = 0; sent < 4; sent += 1) {
+    world.clock.after(random.between(0, 4_000), () => {
+      if (!world.isHealed) send(stage);
+    });
+  }
+  world.clock.after(random.between(5_000, 20_000), () => Object.assign(weather, { kubeChance: 0 }));
 }
 
 function breakWatches(stage: Stage): void {

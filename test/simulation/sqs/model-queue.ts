@@ -221,7 +221,7 @@ export class ModelQueue {
     const { maxReceiveCount = Number.POSITIVE_INFINITY, observer } = this.#options;
     const taken: StoredMessage[] = [];
     let moved = false;
-    for (const message of deliverable(this.#messages.values(), this.isFifo, now)) {
+    for (const message of deliverable(this.#inSomeOrder(), this.isFifo, now)) {
       if (taken.length >= options.max) break;
       if (message.receiveCount < maxReceiveCount) taken.push(message);
       else {
@@ -233,6 +233,14 @@ export class ModelQueue {
     const answer = taken.map((message) => this.#handOut(message, options, requestedAtMs));
     if (moved || taken.length > 0) this.#counts.note(() => this.#figures());
     return answer;
+  }
+
+  /** A standard queue promises no order: it begins anywhere. */
+  #inSomeOrder(): Iterable<StoredMessage> {
+    if (this.isFifo) return this.#messages.values();
+    const messages = [...this.#messages.values()];
+    const start = messages.length === 0 ? 0 : (this.#handles * 5) % messages.length;
+    return [...messages.slice(start), ...messages.slice(0, start)];
   }
 
   #handOut(message: StoredMessage, options: ReceiveOptions, requestedAtMs: number) {
