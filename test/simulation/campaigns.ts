@@ -53,24 +53,51 @@ export async function hunt(name: string, limit: number, from?: number): Promise<
   const mutant = MUTANTS.find((each) => each.name === name);
   if (!mutant)
     throw new Error(`no mutant is called ${name}; there are: ${MUTANTS.map((each) => each.name).join(', ')}`);
-  const known = from === undefined ? [mutant.seed] : [];
-  const seeds = [...known, ...range(from ?? 1, limit - known.length)][Symbol.iterator]();
+  if (from === undefined) {
+    const known = await firstSuspect(name, [mutant.seed][Symbol.iterator](), 1);
+    if (known.suspect && !(await isBroken(known.suspect.seed)))
+      return { mutant: name, found: known.suspect, played: 1 };
+  }
+  const seeds = range(from ?? 1, limit);
   let played = 0;
   for (;;) {
-    let suspect: Play | undefined;
-    await runCampaign({
-      seeds: { [Symbol.iterator]: () => seeds },
-      mutant: name,
-      onPlay: (play) => {
-        played += 1;
-        if (play.violations.length > 0) suspect ??= play;
-        return suspect === undefined;
-      },
-    });
+    const { suspect, played: more } = await firstSuspect(name, seeds);
+    played += more;
     if (!suspect) return { mutant: name, found: undefined, played };
-    const { broken } = await playSeeds(suspect.seed, 1);
-    if (!broken) return { mutant: name, found: suspect, played };
+    if (!(await isBroken(suspect.seed))) return { mutant: name, found: suspect, played };
   }
+}
+
+/** The first play with the fault that breaks something, and how many it took. */
+async function firstSuspect(
+  mutant: string,
+  seeds: Iterator<number>,
+  threads?: number,
+): Promise<{ suspect: Play | undefined; played: number }> {
+  let played = 0;
+  let suspect: Play | undefined;
+  await runCampaign({
+    seeds: { [Symbol.iterator]: () => seeds },
+    ...(threads !== undefined && { threads }),
+    mutant,
+    onPlay: (play) => {
+      played += 1;
+      if (play.violations.length > 0) suspect ??= play;
+      return suspect === undefined;
+    },
+  });
+  return { suspect, played };
+}
+
+/** True when a seed breaks something without any fault planted. */
+async function isBroken(seed: number): Promise<boolean> {
+  let broken = false;
+  const onPlay = ({ violations }: Play) => {
+    broken = violations.length > 0;
+    return true;
+  };
+  await runCampaign({ seeds: [seed], threads: 1, onPlay });
+  return broken;
 }
 
 function* range(from: number, count: number): Generator<number> {

@@ -5,6 +5,8 @@ import type { Play } from './scenario/play.ts';
 export interface Campaign {
   /** Tried in this order. */
   readonly seeds: Iterable<number>;
+  /** Default: one for each core. */
+  readonly threads?: number;
   /** Name of a planted fault. */
   readonly mutant?: string | undefined;
   /** Told of each seed as it ends; false ends the campaign. */
@@ -12,10 +14,15 @@ export interface Campaign {
 }
 
 /** Plays seeds on all cores, until they are through or `onPlay` says so. Rejects when a thread dies. */
-export async function runCampaign({ seeds, mutant, onPlay }: Campaign): Promise<void> {
+export async function runCampaign({
+  seeds,
+  threads: count = availableParallelism(),
+  mutant,
+  onPlay,
+}: Campaign): Promise<void> {
   const iterator = seeds[Symbol.iterator]();
   const threads = Array.from(
-    { length: availableParallelism() },
+    { length: count },
     () => new Worker(new URL('./thread.ts', import.meta.url), { workerData: { mutant } }),
   );
   try {
