@@ -19,7 +19,10 @@ export const settlementBeforeDischarge: Invariant = {
         if (world.actor === 'world') return;
         const open = run.units.filter((unit) => {
           if (isWithNewerRun(run, unit, world)) return false;
-          if (unit.state === 'done') return !deletes.has(unit.messageId) && isStillThere(unit, world);
+          // Of a Job that failed only its worker's report said so, and that may be gone with the pod.
+          const isReported = unit.state === 'done' && run.finished === 'failed' && !run.isIndexed;
+          if (unit.state === 'done' && !(isReported && run.deleting))
+            return !deletes.has(unit.messageId) && isStillThere(unit, world);
           const isAsked =
             (releases.get(unit.messageId) ?? 0) >= run.createdAtMs || deletes.has(unit.messageId);
           // A Job that is being deleted waits for no release: the timeout has the same effect.

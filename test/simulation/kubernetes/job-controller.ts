@@ -45,7 +45,8 @@ export class JobController {
     const current = this.#current(job);
     if (!current) return;
     const { job: now, state } = current;
-    if (!state.failing && now.metadata.deletionTimestamp === undefined) {
+    const isOpen = this.#options.api.accepts(job.metadata.namespace ?? '');
+    if (isOpen && !state.failing && now.metadata.deletionTimestamp === undefined) {
       state.startTime ??= this.#begin(now);
       for (const index of startable(state)) this.#makePod(now, state, index);
     }
