@@ -47,7 +47,8 @@ export function batches(
   const due = closing.filter(({ atMs }) => atMs <= nowMs);
   const open = closing.filter(({ atMs }) => atMs > nowMs).map(({ atMs }) => atMs);
   return {
-    closed: due.slice(0, slots).map(({ batch }) => batch),
+    // With more Jobs than may run there are fewer than no slots.
+    closed: due.slice(0, Math.max(0, slots)).map(({ batch }) => batch),
     closesAtMs: open.length > 0 && slots > 0 ? Math.min(...open) : undefined,
     needsList: unlisted.length > 0 && slots > 0,
   };
@@ -62,7 +63,12 @@ function nextOfGroups(
   const plain = ready.filter(({ message }) => groupOf(message) === undefined);
   const byAttempt = Map.groupBy(plain, ({ attempt }) => attempt);
   const groups = Map.groupBy(judged, ({ message }) => groupOf(message));
-  const busy = new Set(claims.flatMap(({ held }) => held.map(({ groupId }) => groupId)));
+  // What only waits to be deleted has been done: nothing has to wait behind it.
+  const busy = new Set(
+    claims.flatMap(({ held }) =>
+      held.filter(({ handleExpired }) => !handleExpired).map(({ groupId }) => groupId),
+    ),
+  );
   const may = new Map(ready.map((one) => [one.message, one]));
   const heads = [...groups].flatMap(([group, members]) => {
     if (group === undefined || busy.has(group)) return [];

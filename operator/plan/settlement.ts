@@ -46,12 +46,17 @@ function settleOne(claim: Claim, context: SettlementContext): Action | undefined
   if (outcome === 'active' && !claim.deleting) return settleIndexes(claim, pods, context);
   // Without a list of its pods nothing is known, neither that they have ended nor what they reported. A Job that got
   // here after they were listed has another turn coming: the change that brought it here has asked for it.
-  if (!pods) return undefined;
+  if (!pods || isBehind(claim, pods)) return undefined;
   if (outcome === 'succeeded') return settleAll(claim, judgeSuccess(claim, pods), context);
   if (outcome === 'failed')
     return settleAll(claim, indexes ? judgeIndexes(claim, pods, true) : judgeFailure(claim, pods), context);
   if (pods.running > 0) return { kind: 'stopPods', claim };
   return pods.terminating > 0 ? undefined : settleAll(claim, judgeDeleted(claim, pods), context);
+}
+
+/** Pods that were listed before the Job ended do not tell how its last indexes did. */
+function isBehind({ outcome, indexes }: Claim, { unfinishedIndexes }: PodsOfJob): boolean {
+  return outcome === 'failed' && indexes !== undefined && unfinishedIndexes !== undefined;
 }
 
 /** Indexes that have ended while others still run. */

@@ -152,6 +152,8 @@ export interface PodsOfJob {
   readonly result: WorkerReport | undefined;
   /** Of the newest pod of each index of an Indexed Job. */
   readonly resultOfIndex: ReadonlyMap<number, WorkerReport>;
+  /** Indexes of an Indexed Job that still have a pod which has not ended. */
+  readonly unfinishedIndexes?: ReadonlySet<number>;
 }
 
 /** A warning that Kubernetes told about a Job or a pod. */

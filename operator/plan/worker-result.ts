@@ -24,13 +24,23 @@ export function podsOfJobFrom(pods: readonly KubeObject[]): PodsOfJob {
     neverStarted: pods.length > 0 && pods.every((pod) => !hasStarted(pod)),
     result: newest && resultOf(newest),
     resultOfIndex: resultsByIndex(byAge),
+    ...unfinishedOf(alive),
   };
+}
+
+function unfinishedOf(alive: readonly KubeObject[]): Pick<PodsOfJob, 'unfinishedIndexes'> {
+  const indexes = alive.map(indexOf).filter((index) => Number.isInteger(index));
+  return indexes.length > 0 ? { unfinishedIndexes: new Set(indexes) } : {};
+}
+
+function indexOf({ metadata }: KubeObject): number {
+  return Number(metadata.annotations?.[ANNOTATION_INDEX] ?? Number.NaN);
 }
 
 function resultsByIndex(byAge: readonly KubeObject[]): ReadonlyMap<number, WorkerReport> {
   const results = new Map<number, WorkerReport>();
   for (const pod of byAge) {
-    const index = Number(pod.metadata.annotations?.[ANNOTATION_INDEX] ?? Number.NaN);
+    const index = indexOf(pod);
     const result = Number.isInteger(index) ? resultOf(pod) : undefined;
     if (result) results.set(index, result);
   }

@@ -68,19 +68,32 @@ export function judgeIndexes(claim: Claim, pods: PodsOfJob | undefined, isOver: 
   return { judged, result };
 }
 
+interface IndexContext {
+  readonly pods: PodsOfJob | undefined;
+  readonly isOver: boolean;
+}
+
 function judgeIndex(
   message: HeldMessage,
   indexes: IndexProgress | undefined,
-  { pods, isOver }: { pods: PodsOfJob | undefined; isOver: boolean },
+  context: IndexContext,
 ): Judged | undefined {
   const { index } = message;
   if (indexes?.completed.has(index)) return { message, means: 'done', retryAfterSeconds: undefined };
-  const hasFailed = indexes?.failed.has(index) && pods !== undefined;
-  const report = pods?.resultOfIndex.get(index);
-  // A pod that was taken away is not the message's fault: if all of the Job meets it, its end is another run.
-  if (!isOver && (!hasFailed || wasTakenAway(report))) return undefined;
+  if (!context.isOver && !(indexes?.failed.has(index) && hasBeenHeard(index, context.pods))) return undefined;
+  const report = context.pods?.resultOfIndex.get(index);
   const means = report?.exitCode === EX_DATAERR ? 'reject' : 'retry';
   return { message, means, retryAfterSeconds: report?.retryAfterSeconds };
+}
+
+/**
+ * False while its worker's word may still come: the watch of Jobs may be ahead of what is known of pods. And for a pod
+ * that was taken away, which is not the message's fault: if all of the Job meets that, its end is another run.
+ */
+function hasBeenHeard(index: number, pods: PodsOfJob | undefined): boolean {
+  const report = pods?.resultOfIndex.get(index);
+  if (!pods || wasTakenAway(report)) return false;
+  return report !== undefined || pods.unfinishedIndexes?.has(index) !== true;
 }
 
 function contradicts({ succeededIndexes, rejectedIndexes }: WorkerReport, { ledger }: Claim): boolean {

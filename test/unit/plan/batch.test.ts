@@ -94,6 +94,9 @@ describe('a batch', () => {
       [1, 2],
       [3, 4],
     ]);
+    expect(
+      jobs(planDispatch(messages(1, 2, 3, 4, 5), contextOf({ queue: queueOf(2), slots: -1 })).actions),
+    ).toEqual([]);
     expect(planDispatch(messages(1), contextOf({ slots: 0 }))).toEqual({
       actions: [],
       lookAgainAtMs: undefined,
@@ -242,6 +245,16 @@ describe('a message group', () => {
     const active = aClaim({ messages: messagesOfGroup });
     expect(planDispatch([ordered(2)], context({ claims: [active] })).actions).toEqual([]);
     expect(jobs(planDispatch([ordered(2, 'other')], context({ claims: [active] })).actions)).toEqual([[2]]);
+  });
+
+  test('does not wait behind a message that is done and only waits to be deleted', () => {
+    const done = aClaim({
+      messages: [{ ...aMessage(), queue: FIFO, attributes: ordered(1).attributes }],
+      outcome: 'succeeded',
+    });
+    const [held] = done.held;
+    const owed = held ? { ...done, held: [{ ...held, handleExpired: true }] } : done;
+    expect(jobs(planDispatch([ordered(2)], context({ claims: [owed] })).actions)).toEqual([[2]]);
   });
 
   test('runs only up to the first message that may not run', () => {

@@ -123,6 +123,11 @@ describe('an Indexed Job', () => {
     expect(letters(judgeIndexes(running, pods, false))).toBe('n-nj');
   });
 
+  test('waits with a failed index whose pod is not known to have ended yet', () => {
+    const pods = { ...podsWith(undefined), unfinishedIndexes: new Set([3]) };
+    expect(letters(judgeIndexes(running, pods, false))).toBe('n-n-');
+  });
+
   test('leaves an index whose pod its node refused to the end of the Job, which may be another run', () => {
     const pods = podsWith(undefined, [[3, { reason: 'OutOfcpu', message: 'the node was full' }]]);
     expect(letters(judgeIndexes(running, pods, false))).toBe('n-n-');
