@@ -19,12 +19,7 @@ export const STATES = [
   'FIFO follower in one Job',
   'FIFO handle expired at delete',
   'FIFO late delete made good',
-  'Secret payload',
-  'body in a Secret of its own',
-  'two operators racing a create',
-  'create without an answer',
-  'create carried out late',
-  'exit-78 hold',
+  'intake held',
   'Job deleted while it runs',
   'BatchQueue deleted with Jobs',
   'BatchQueue orphaned',
@@ -33,14 +28,12 @@ export const STATES = [
   'pod disrupted and replaced',
   'pods that never start',
   'node refuses pods',
-  'deadline exceeded',
   'quota refused a Job',
   'crash before a request',
   'crash when a request is carried out',
   'crash when a request is answered',
   'operator paused',
   'SIGTERM during work',
-  'twelve hours',
   'watch gone and listed again',
   'duplicate delivery',
   'expired by retention',
@@ -70,7 +63,7 @@ export class Sightings {
       return {
         told: ({ reason }) => {
           if (reason === 'MessageAdopted') this.see('adoption');
-          if (reason === 'WorkerMisconfigured') this.see('exit-78 hold');
+          if (reason === 'IntakeHeld') this.see('intake held');
         },
         received: ({ id, wasDuplicated }) => {
           if (wasDuplicated) this.see('duplicate delivery');

@@ -19,9 +19,10 @@ export const attempts: Invariant = {
         const limit = standing.length > 0 ? newest + 1 : Math.max(message.receiveCount, known + 1);
         if (run.attempt > limit)
           broken(`${run.by} made ${run.name} as attempt ${run.attempt} of ${messageId}, ${limit} may be`);
-        // What history limits have taken away is not known any more.
+        // What history limits have taken away is not known any more; and with its BatchQueue gone a message is given back.
         const last = all.at(-1);
-        if (last && !last.gone && run.attempt > last.attempt && isFree(last, messageId))
+        const isSame = last && !last.gone && last.ownerUid === run.ownerUid;
+        if (isSame && run.attempt > last.attempt && isFree(last, messageId))
           broken(
             `${run.by} made ${run.name} as attempt ${run.attempt} of ${messageId} after a fault that is not its own`,
           );

@@ -112,6 +112,7 @@ export class Book {
       name,
       namespace,
       batchQueue: contents.environment.get('BATCHQUEUE_NAME') ?? '',
+      ownerUid: job.metadata.ownerReferences?.[0]?.uid ?? '',
       queueUrl: contents.environment.get('SQS_QUEUE_URL') ?? '',
       attempt: Number(contents.environment.get('BATCHQUEUE_ATTEMPT') ?? 0),
       createdAtMs: this.#clock.now(),

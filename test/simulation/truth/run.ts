@@ -14,6 +14,8 @@ export interface Run {
   readonly name: string;
   readonly namespace: string;
   readonly batchQueue: string;
+  /** Uid of the BatchQueue that it was made for. */
+  readonly ownerUid: string;
   readonly queueUrl: string;
   readonly attempt: number;
   readonly createdAtMs: number;
