@@ -54,7 +54,7 @@ export async function hunt(name: string, limit: number, from?: number): Promise<
   if (!mutant)
     throw new Error(`no mutant is called ${name}; there are: ${MUTANTS.map((each) => each.name).join(', ')}`);
   if (from === undefined) {
-    const known = await firstSuspect(name, [mutant.seed][Symbol.iterator](), 1);
+    const known = await firstSuspect(name, [mutant.seed ?? 1][Symbol.iterator](), 1);
     if (known.suspect && !(await isBroken(known.suspect.seed)))
       return { mutant: name, found: known.suspect, played: 1 };
   }

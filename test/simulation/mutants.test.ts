@@ -16,7 +16,8 @@ describe('a planted fault', () => {
     expect(() => assertAnchored('any', edit)).toThrow('stands 0 times');
   });
 
-  test.each(MUTANTS)(
+  // The others are hunted with `npm run sim -- --mutants`, which takes long; their seeds come here as they are known.
+  test.each(MUTANTS.filter(({ seed }) => seed !== undefined))(
     '$name is found: $breaks',
     async ({ name }) => {
       const { found, played } = await hunt(name, LIMIT);

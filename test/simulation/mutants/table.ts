@@ -13,7 +13,7 @@ export const MUTANTS: readonly Mutant[] = [
     return settleAll(claim, judgeSuccess(claim, pods), context);`,
       },
     ],
-    seed: 1,
+    seed: 6,
   },
   {
     name: 'revision-in-job-name',
@@ -25,7 +25,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'name: `${nameOfJob(queue, ledger)}${revision.number}`,',
       },
     ],
-    seed: 1,
+    seed: 5,
   },
   {
     name: 'stale-list-trusted',
@@ -37,7 +37,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: '!isSure && message.arrivedAtMs >= jobsListedAtMs && nowMs < 0',
       },
     ],
-    seed: 1,
+    seed: 165,
   },
   {
     name: 'late-create',
@@ -49,7 +49,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'return trustedUntilMs > 0 || nowMs < 0;',
       },
     ],
-    seed: 1,
   },
   {
     name: 'finalizer-dropped-first',
@@ -81,7 +80,6 @@ export const MUTANTS: readonly Mutant[] = [
         clock: world.clock,`,
       },
     ],
-    seed: 1,
   },
   {
     name: 'adoption-without-comparing',
@@ -99,7 +97,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: '',
       },
     ],
-    seed: 1,
+    seed: 60,
   },
   {
     name: 'batch-regrouped',
@@ -111,7 +109,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "if (present.length === 0) taken.add('');",
       },
     ],
-    seed: 1,
+    seed: 268,
   },
   {
     name: 'history-before-settlement',
@@ -123,7 +121,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "claim.outcome !== 'active' && !claim.deleting",
       },
     ],
-    seed: 1,
+    seed: 142,
   },
   {
     name: 'partial-success-released',
@@ -147,7 +145,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "succeeded?.has(index) || (named && !isRejected) ? 'done' : 'retry'",
       },
     ],
-    seed: 1,
+    seed: 2,
   },
   {
     name: 'fifo-released-first-to-last',
@@ -165,7 +163,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'return [...done.map(verdict), ...(first ? [verdict(first)] : []), ...withFirst];',
       },
     ],
-    seed: 1,
   },
   {
     name: 'fifo-group-twice',
@@ -177,7 +174,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'if (group === undefined) return [];',
       },
     ],
-    seed: 1,
   },
   {
     name: 'receive-count-as-attempt',
@@ -189,7 +185,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'Math.max(1, message.receiveCount)',
       },
     ],
-    seed: 1,
   },
   {
     name: 'conflict-is-success',
@@ -202,7 +197,6 @@ export const MUTANTS: readonly Mutant[] = [
     if (!hasCode(error, 'NotFound')) throw error;`,
       },
     ],
-    seed: 1,
   },
   {
     name: 'released-while-pods-run',
@@ -216,7 +210,6 @@ export const MUTANTS: readonly Mutant[] = [
   return pods.terminating < 0 ? undefined :`,
       },
     ],
-    seed: 1,
   },
   {
     name: 'adoption-keeps-the-old-handle',
@@ -229,7 +222,6 @@ export const MUTANTS: readonly Mutant[] = [
           'return again ? { ...ledgerMessageFrom(again), receiptHandle: known.receiptHandle } : known;',
       },
     ],
-    seed: 1,
   },
   {
     name: 'rejected-forgotten',
@@ -241,7 +233,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: '',
       },
     ],
-    seed: 1,
   },
   {
     name: 'copy-not-awaited',
@@ -253,7 +244,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'const stored = verdicts;',
       },
     ],
-    seed: 1,
   },
   {
     name: 'job-before-its-secret',
@@ -268,7 +258,6 @@ export const MUTANTS: readonly Mutant[] = [
 `,
       },
     ],
-    seed: 1,
   },
   {
     name: 'receive-without-room',
@@ -280,7 +269,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'const asked = this.#roomLeft(target) > 0 ? 10 : 0;',
       },
     ],
-    seed: 1,
   },
   {
     name: 'limit-ignored',
@@ -292,7 +280,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'return queue.spec.maxConcurrentJobs - unconfirmed.length * 0 - taken.length * 0;',
       },
     ],
-    seed: 1,
   },
   {
     name: 'late-renewal-trusted',
@@ -306,7 +293,6 @@ export const MUTANTS: readonly Mutant[] = [
 `,
       },
     ],
-    seed: 1,
   },
   {
     name: 'fault-costs-an-attempt',
@@ -318,7 +304,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'return wasTakenAway(pods.result);',
       },
     ],
-    seed: 1,
   },
   {
     name: 'busy-polling',
@@ -330,7 +315,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'const WAIT_SECONDS = 1;',
       },
     ],
-    seed: 1,
   },
   {
     name: 'status-clock',
@@ -342,6 +326,5 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "const moved = isDeepStrictEqual(figures, before) || observedTime !== '';",
       },
     ],
-    seed: 1,
   },
 ];
