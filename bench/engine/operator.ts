@@ -78,9 +78,10 @@ export class Operator {
     return requestsSchema.parse(await this.#child.ask('requests'));
   }
 
-  /** The Jobs it has sent since this was last asked. */
+  /** The Jobs it has sent since this was last asked; one that was sent again comes once. */
   async takeJobs(): Promise<readonly SentJob[]> {
-    return jobsSchema.parse(await this.#child.ask('jobs'));
+    const jobs = jobsSchema.parse(await this.#child.ask('jobs'));
+    return [...new Map(jobs.map((job) => [job.body, job])).values()];
   }
 
   /** CPU time since its start, and resident memory now. */
