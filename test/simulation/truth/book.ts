@@ -106,13 +106,13 @@ export class Book {
       if (this.#actor() !== 'world') this.#reader.unreadable(job);
       return;
     }
-    const { uid = '', name, namespace = '' } = job.metadata;
+    const { uid = '', name, namespace = '', ownerReferences: [owner] = [] } = job.metadata;
     const run: Run = {
       uid,
       name,
       namespace,
       batchQueue: contents.environment.get('BATCHQUEUE_NAME') ?? '',
-      ownerUid: job.metadata.ownerReferences?.[0]?.uid ?? '',
+      ownerUid: String(owner?.uid),
       queueUrl: contents.environment.get('SQS_QUEUE_URL') ?? '',
       attempt: Number(contents.environment.get('BATCHQUEUE_ATTEMPT') ?? 0),
       createdAtMs: this.#clock.now(),
