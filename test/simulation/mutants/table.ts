@@ -37,7 +37,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: '!isSure && message.arrivedAtMs >= jobsListedAtMs && nowMs < 0',
       },
     ],
-    seed: 165,
   },
   {
     name: 'late-create',
@@ -109,7 +108,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "if (present.length === 0) taken.add('');",
       },
     ],
-    seed: 268,
   },
   {
     name: 'history-before-settlement',
@@ -121,7 +119,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "claim.outcome !== 'active' && !claim.deleting",
       },
     ],
-    seed: 142,
   },
   {
     name: 'partial-success-released',
