@@ -4,7 +4,8 @@
  */
 
 import type { OperatorError } from './errors.ts';
-import type { Message, QueueAttributes, QueueRef } from './plan/types.ts';
+import type { Message, QueueRef } from './plan/message.ts';
+import type { QueueAttributes } from './plan/snapshot.ts';
 import type { KubeObject, Resource } from './ports.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { Action } from '../plan/types.ts';
+import type { Action } from '../plan/plan.ts';
 import type { Right } from '../ports.ts';
 import { adopt, claim, listJobs, rerun } from './claiming.ts';
 import { discard, release } from './giving-back.ts';

@@ -1,5 +1,6 @@
 import { isFifo } from '../plan/ledger.ts';
-import type { InboxMessage, ReleaseAction } from '../plan/types.ts';
+import type { InboxMessage } from '../plan/message.ts';
+import type { ReleaseAction } from '../plan/plan.ts';
 import { idsOf } from './claiming.ts';
 import { assertSettled, type Subject, tell, type World } from './interpreter.ts';
 

@@ -1,6 +1,7 @@
 import { messageOf } from '../errors.ts';
 import { dueAt, outlivesCreate, renewalSeconds, trustedUntil } from '../plan/lease.ts';
-import type { Lease, QueueRef } from '../plan/types.ts';
+import type { QueueRef } from '../plan/message.ts';
+import type { Lease } from '../plan/plan.ts';
 import type { Clock, Log } from '../ports.ts';
 import type { EntryResult, MessageQueue } from '../world.ts';
 

@@ -1,6 +1,9 @@
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
+import type { LedgerMessage } from '../plan/job-facts.ts';
 import { MIN_RECEIVE_TIMEOUT_SECONDS } from '../plan/lease.ts';
-import type { IntakeTarget, LedgerMessage, Message, Problem } from '../plan/types.ts';
+import type { Message } from '../plan/message.ts';
+import type { IntakeTarget } from '../plan/plan.ts';
+import type { Problem } from '../plan/snapshot.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import type { MessageQueue } from '../world.ts';
 

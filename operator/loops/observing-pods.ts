@@ -1,6 +1,6 @@
 import { LABEL_QUEUE } from '../api/names.ts';
 import { isConclusive, wantsPods } from '../plan/claim.ts';
-import type { Claim, PodsOfJob } from '../plan/types.ts';
+import type { Claim, PodsOfJob } from '../plan/job-facts.ts';
 import { podsOfJobFrom } from '../plan/worker-result.ts';
 import type { KubeObject } from '../ports.ts';
 import { PODS } from '../world.ts';

@@ -3,7 +3,7 @@ import { LABEL_QUEUE } from '../api/names.ts';
 import { hasCode, messageOf } from '../errors.ts';
 import { ownedByJob } from '../plan/owner.ts';
 import { payloadOf } from '../plan/payload.ts';
-import type { ClaimAction } from '../plan/types.ts';
+import type { ClaimAction } from '../plan/plan.ts';
 import type { KubeObject, OwnerReference } from '../ports.ts';
 import { JOBS, SECRETS } from '../world.ts';
 import type { Subject, World } from './interpreter.ts';

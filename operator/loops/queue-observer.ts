@@ -1,6 +1,7 @@
 import { deadLetterUrl } from '../api/queue-url.ts';
 import { messageOf, OperatorError } from '../errors.ts';
-import type { Pace, QueueAttributes, QueueObservation } from '../plan/types.ts';
+import type { Pace } from '../plan/plan.ts';
+import type { QueueAttributes, QueueObservation } from '../plan/snapshot.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import type { MessageQueue } from '../world.ts';
 

@@ -2,16 +2,9 @@ import type { BatchQueueStatus } from '../api/batch-queue.ts';
 import type { OperatorError } from '../errors.ts';
 import { afterCreate, type CreationMemory, NO_REFUSALS } from '../plan/creation-refusal.ts';
 import type { HoldMemory } from '../plan/intake-hold.ts';
-import type {
-  Arrivals,
-  ClaimAction,
-  InboxMessage,
-  Lease,
-  Message,
-  StartEvents,
-  TemplateCheck,
-  UnconfirmedClaim,
-} from '../plan/types.ts';
+import type { InboxMessage, Message } from '../plan/message.ts';
+import type { ClaimAction, Lease } from '../plan/plan.ts';
+import type { Arrivals, StartEvents, TemplateCheck, UnconfirmedClaim } from '../plan/snapshot.ts';
 import type { QueueCount } from '../ports.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { Intake, type IntakeOptions } from './intake.ts';

@@ -1,26 +1,22 @@
-import { isDeepStrictEqual } from 'node:util';
-import type { BatchQueueStatus } from '../api/batch-queue.ts';
 import { parseBatchQueue } from '../api/validate.ts';
 import { hasCode, messageOf, retryAfterMsOf } from '../errors.ts';
 import { claimFrom, isClaim } from '../plan/claim.ts';
+import type { Claim, PodsOfJob } from '../plan/job-facts.ts';
 import { hasOtherConsumers } from '../plan/other-consumers.ts';
+import type { Action } from '../plan/plan.ts';
 import { planQueue } from '../plan/queue-plan.ts';
 import { remember } from '../plan/remember.ts';
 import { currentRevision, revisionFrom } from '../plan/revision.ts';
-import type { Action, Claim, PodsOfJob, QueueObservation, Revision, Snapshot } from '../plan/types.ts';
+import type { QueueObservation, Revision, Snapshot } from '../plan/snapshot.ts';
 import type { KubeObject } from '../ports.ts';
-import { BATCH_QUEUES } from '../world.ts';
 import { applyAction } from './apply.ts';
 import { type Subject, tell, type World } from './interpreter.ts';
 import { observePods } from './observing-pods.ts';
 import type { QueueSession } from './queue-session.ts';
 import { tellHold } from './telling-hold.ts';
 import type { TurnResult } from './work-queue.ts';
+import { statusOf, unwrittenOf, writeStatus } from './writing-status.ts';
 
-/** Shortest time between two status writes of one BatchQueue, in milliseconds: counts move fast, people read slowly. */
-const STATUS_PERIOD_MS = 500;
-/** Longest time between two attempts to write a status, in milliseconds. */
-const STATUS_RETRY_MAX_MS = 60_000;
 /** Users are told of other readers of their queue no more often than this, in milliseconds. */
 const OTHERS_PERIOD_MS = 600_000;
 /** How many actions of one plan are under way at once. */
@@ -166,62 +162,6 @@ function tellOfOthers(subject: Subject, world: World): void {
     reason: 'OtherConsumers',
     note: 'Messages have been received between two receives of this operator: somebody else reads the queue, too.',
   });
-}
-
-/** Writes the status if it differs from what stands there; returns how long to wait when it is too early. */
-async function writeStatus(
-  status: BatchQueueStatus | undefined,
-  { namespace, name, object, session, status: before }: Subject,
-  world: World,
-): Promise<number | undefined> {
-  session.unwrittenStatus = undefined;
-  if (!status || !object || isDeepStrictEqual(status, before)) return undefined;
-  session.unwrittenStatus = { uid: object.metadata.uid, status };
-  const waitMs = session.statusDueAtMs - world.clock.now();
-  if (waitMs > 0) return waitMs;
-  // The whole status is replaced, so that what is no longer true disappears; only of the object that was observed.
-  const patch = [
-    { op: 'test', path: '/metadata/uid', value: object.metadata.uid },
-    { op: 'add', path: '/status', value: status },
-  ];
-  try {
-    world.caches.batchQueues.put(
-      await world.kube.patch(BATCH_QUEUES, namespace, name, patch, { type: 'json', subresource: 'status' }),
-    );
-  } catch (error) {
-    return statusFailed(error, session, world);
-  }
-  session.unwrittenStatus = undefined;
-  session.statusFailures = 0;
-  session.statusDueAtMs = world.clock.now() + STATUS_PERIOD_MS;
-  return undefined;
-}
-
-/** A status that cannot be written must not hurry anything else: it has a backoff of its own. */
-function statusFailed(error: unknown, session: QueueSession, { clock, log }: World): number {
-  // Whoever leads writes it: another process, or this one in the turn that it gets when it leads again.
-  if (hasCode(error, 'NotLeader')) return STATUS_RETRY_MAX_MS;
-  session.statusFailures += 1;
-  const backoffMs = Math.min(STATUS_RETRY_MAX_MS, STATUS_PERIOD_MS * 2 ** session.statusFailures);
-  const delayMs = Math.max(backoffMs, retryAfterMsOf(error));
-  session.statusDueAtMs = clock.now() + delayMs;
-  log.warn(
-    { failures: session.statusFailures, delayMs, error: messageOf(error) },
-    'status could not be written',
-  );
-  return delayMs;
-}
-
-/** What has been planned for this very object and not been written yet. */
-function unwrittenOf(
-  { unwrittenStatus }: QueueSession,
-  object: KubeObject | undefined,
-): BatchQueueStatus | undefined {
-  return unwrittenStatus?.uid === object?.metadata.uid ? unwrittenStatus?.status : undefined;
-}
-
-function statusOf(object: KubeObject | undefined): BatchQueueStatus {
-  return object?.['status'] ?? {};
 }
 
 function soonest(...delays: readonly (number | undefined)[]): TurnResult {

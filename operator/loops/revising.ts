@@ -1,6 +1,6 @@
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
+import type { Action } from '../plan/plan.ts';
 import { refusedReason } from '../plan/start-trouble.ts';
-import type { Action } from '../plan/types.ts';
 import type { KubeObject } from '../ports.ts';
 import { JOBS, REVISIONS } from '../world.ts';
 import { type Subject, tell, type World } from './interpreter.ts';

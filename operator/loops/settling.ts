@@ -1,8 +1,9 @@
 import { ANNOTATION_LEDGER, ANNOTATION_RESULT, FINALIZER_SETTLEMENT } from '../api/names.ts';
 import { hasCode } from '../errors.ts';
+import type { Claim, Fate, Ledger } from '../plan/job-facts.ts';
 import { formatLedger, groupOf, withFates } from '../plan/ledger.ts';
 import { inOrder } from '../plan/message-group.ts';
-import type { Claim, Fate, Ledger, Settle } from '../plan/types.ts';
+import type { Settle } from '../plan/plan.ts';
 import { JOBS, PODS } from '../world.ts';
 import { giveBack } from './giving-back.ts';
 import type { Subject, World } from './interpreter.ts';

@@ -1,7 +1,7 @@
 import { ANNOTATION_NEVER_STARTED } from '../api/names.ts';
 import { hasCode } from '../errors.ts';
+import type { Action } from '../plan/plan.ts';
 import { AT_ONCE_SECONDS } from '../plan/stuck-jobs.ts';
-import type { Action } from '../plan/types.ts';
 import type { KubeObject } from '../ports.ts';
 import { JOBS } from '../world.ts';
 import { type Subject, tell, type World } from './interpreter.ts';

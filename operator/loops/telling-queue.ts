@@ -1,6 +1,8 @@
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
+import type { Fate } from '../plan/job-facts.ts';
 import { isFifo } from '../plan/ledger.ts';
-import type { Fate, QueueRef, Settle, Verdict } from '../plan/types.ts';
+import type { QueueRef } from '../plan/message.ts';
+import type { Settle, Verdict } from '../plan/plan.ts';
 import type { EntryResult } from '../world.ts';
 import { readCopies } from './dead-letter-copies.ts';
 import type { World } from './interpreter.ts';

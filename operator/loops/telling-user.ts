@@ -1,4 +1,4 @@
-import type { Settle } from '../plan/types.ts';
+import type { Settle } from '../plan/plan.ts';
 import { idsOf } from './claiming.ts';
 import { type Happening, type Subject, tell, type World } from './interpreter.ts';
 import type { Answer } from './telling-queue.ts';

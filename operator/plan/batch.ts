@@ -1,9 +1,10 @@
+import type { Claim } from './job-facts.ts';
 import type { DispatchContext, JudgedMessage, Runnable } from './judged-message.ts';
 import { outlivesCreate } from './lease.ts';
 import { groupOf } from './ledger.ts';
+import type { InboxMessage } from './message.ts';
 import { inOrder } from './message-group.ts';
 import { MAX_BATCH_BYTES, recordBytes } from './messages-file.ts';
-import type { Claim, InboxMessage } from './types.ts';
 
 /** With a window of 0 a batch waits this long for a receive that follows a full one, in milliseconds. */
 const LINGER_MS = 200;

@@ -1,7 +1,8 @@
 import { type BlockedGroup, MAX_BLOCKED_GROUPS } from '../api/status.ts';
 import { attemptOf, fateIn, newestClaims } from './claim.ts';
 import { isoSeconds } from './iso-time.ts';
-import type { Claim, LedgerMessage, Snapshot } from './types.ts';
+import type { Claim, LedgerMessage } from './job-facts.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /**
  * Groups of a FIFO queue whose first message has failed: SQS gives out nothing else of them until it has succeeded or is

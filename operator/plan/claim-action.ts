@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import type { BatchQueue } from '../api/batch-queue.ts';
 import { buildJob, nameOfJob } from './job.ts';
+import type { Claim } from './job-facts.ts';
 import { ledgerMessageFrom, ledgerOf } from './ledger.ts';
+import type { InboxMessage } from './message.ts';
 import { traceparentOf } from './messages-file.ts';
 import { payloadOf, planPayload } from './payload.ts';
+import type { ClaimAction, RerunAction } from './plan.ts';
 import { readJson } from './read-json.ts';
-import type { Claim, ClaimAction, InboxMessage, RerunAction, Revision } from './types.ts';
+import type { Revision } from './snapshot.ts';
 
 /** What shall run as one Job. */
 export interface ClaimIngredients {

@@ -2,9 +2,6 @@ import { z } from 'zod';
 import { ANNOTATION_RESULT, LABEL_REVISION } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
 import { parseIndexes } from './index-list.ts';
-import { fatesOf, hasSettlementFinalizer, messageKey, parseLedger } from './ledger.ts';
-import { readJson } from './read-json.ts';
-import { remember } from './remember.ts';
 import type {
   Claim,
   Fate,
@@ -14,7 +11,10 @@ import type {
   Outcome,
   PodsOfJob,
   WorkerResult,
-} from './types.ts';
+} from './job-facts.ts';
+import { fatesOf, hasSettlementFinalizer, messageKey, parseLedger } from './ledger.ts';
+import { readJson } from './read-json.ts';
+import { remember } from './remember.ts';
 
 /**
  * A claim is one message or several bound to a Job. Its life:

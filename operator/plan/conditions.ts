@@ -1,7 +1,7 @@
 import type { Condition } from '../api/batch-queue.ts';
 import type { IntakeGate } from './intake-gate.ts';
 import { isoSeconds } from './iso-time.ts';
-import type { Problem, Snapshot } from './types.ts';
+import type { Problem, Snapshot } from './snapshot.ts';
 
 /** Longest message of a condition, in characters, as `metav1.Condition` has it; a longer one would refuse the whole status. */
 const MAX_MESSAGE = 32_768;

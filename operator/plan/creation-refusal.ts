@@ -1,5 +1,5 @@
+import type { Problem } from './snapshot.ts';
 import { refusedReason, steadyWords } from './start-trouble.ts';
-import type { Problem } from './types.ts';
 
 /** First and longest pause before a refused create is tried again, in milliseconds; in between it doubles. */
 const MIN_RETRY_MS = 1_000;

@@ -1,11 +1,13 @@
 import { batches } from './batch.ts';
 import { attemptOf, fateIn, newestClaims } from './claim.ts';
 import { buildClaim } from './claim-action.ts';
+import type { Claim, Ledger } from './job-facts.ts';
 import type { DispatchContext, JudgedMessage, Runnable } from './judged-message.ts';
 import { CREATE_TIMEOUT_MS, clampDelay, outlivesCreate } from './lease.ts';
 import { groupOf, ledgerMessageFrom, messageKey } from './ledger.ts';
+import type { InboxMessage } from './message.ts';
 import { inOrder } from './message-group.ts';
-import type { Action, Claim, InboxMessage, Ledger, ReleaseAction } from './types.ts';
+import type { Action, ReleaseAction } from './plan.ts';
 
 /** What to do now, and when to look again although nothing has happened (epoch ms; undefined: never). */
 export interface Dispatch {

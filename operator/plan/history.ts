@@ -1,6 +1,7 @@
 import type { BatchQueueSpec, BatchQueueStatus } from '../api/batch-queue.ts';
 import { byNewestEnd } from './claim.ts';
-import type { Action, Claim } from './types.ts';
+import type { Claim } from './job-facts.ts';
+import type { Action } from './plan.ts';
 
 /** So many more Jobs are kept while there is work for messages: tidying up can wait, they cannot. */
 const KEPT_WHILE_BUSY = 500;

@@ -1,5 +1,5 @@
 import { ANNOTATION_NEVER_STARTED } from '../api/names.ts';
-import type { Claim, PodsOfJob, WorkerResult } from './types.ts';
+import type { Claim, PodsOfJob, WorkerResult } from './job-facts.ts';
 
 /**
  * Faults of the cluster, not of the message: they cost a run and not an attempt. A disruption (node drained, spot

@@ -2,9 +2,10 @@ import type { BatchQueue } from '../api/batch-queue.ts';
 import { admitCreates, type CreationRefusal, isHiccup } from './creation-refusal.ts';
 import { type HoldMemory, holdProblem, nextHold, roomUnderHold, waitingTrouble } from './intake-hold.ts';
 import { type JobStart, jobStarts } from './job-start.ts';
+import type { Action, CreateAction } from './plan.ts';
+import type { Problem, Revision, Snapshot } from './snapshot.ts';
 import { planEventReads } from './start-events.ts';
 import { planStuckJobs } from './stuck-jobs.ts';
-import type { Action, CreateAction, Problem, Revision, Snapshot } from './types.ts';
 
 /** What stands between the queue and its Jobs in this turn. */
 export interface IntakeGate {

@@ -1,6 +1,8 @@
 import type { KubeObject } from '../ports.ts';
 import { isActive } from './claim.ts';
+import type { Claim } from './job-facts.ts';
 import { type PodFacts, podFactsFrom } from './pod-facts.ts';
+import type { EventSubject, StartEvent, StartEvents } from './snapshot.ts';
 import {
   creationTrouble,
   initTrouble,
@@ -13,7 +15,6 @@ import {
   steadyWords,
   waitingTrouble,
 } from './start-trouble.ts';
-import type { Claim, EventSubject, StartEvent, StartEvents } from './types.ts';
 
 /** How far a Job has got on its way to the start of its worker. */
 export type JobStart =

@@ -10,12 +10,13 @@ import {
   LABEL_REVISION,
 } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
+import type { Ledger } from './job-facts.ts';
 import { jobName } from './job-name.ts';
 import { formatLedger } from './ledger.ts';
 import { ownerReference } from './owner.ts';
 import type { Payload } from './payload.ts';
 import { addContract } from './pod-contract.ts';
-import type { Ledger, Revision } from './types.ts';
+import type { Revision } from './snapshot.ts';
 
 /** What Kubernetes allows as the value of a label. */
 const LABEL_VALUE = /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/;

@@ -1,5 +1,7 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
-import type { Arrivals, Claim, InboxMessage, Ledger, Revision, UnconfirmedClaim } from './types.ts';
+import type { Claim, Ledger } from './job-facts.ts';
+import type { InboxMessage } from './message.ts';
+import type { Arrivals, Revision, UnconfirmedClaim } from './snapshot.ts';
 
 /** What received messages are judged by. */
 export interface DispatchContext {

@@ -1,5 +1,5 @@
 import { MAX_VISIBILITY_SECONDS } from './backoff.ts';
-import type { Lease } from './types.ts';
+import type { Lease } from './plan.ts';
 
 /**
  * When a lease must be renewed, and for how long. SQS counts a visibility timeout from the request and bounds the sum

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
 import { formatIndexes, parseIndexes } from './index-list.ts';
+import type { Fate, Ledger, LedgerMessage } from './job-facts.ts';
+import type { Message, QueueRef } from './message.ts';
 import { readJson } from './read-json.ts';
-import type { Fate, Ledger, LedgerMessage, Message, QueueRef } from './types.ts';
 
 const text = z.string().min(1);
 const count = z.int().min(0);

@@ -1,4 +1,5 @@
-import type { InboxMessage, LedgerMessage } from './types.ts';
+import type { LedgerMessage } from './job-facts.ts';
+import type { InboxMessage } from './message.ts';
 
 /** For sorting messages of a FIFO queue: sequence numbers are decimal texts of up to 128 bits. */
 export function fifoOrder(

@@ -1,5 +1,5 @@
 import { BODY_FILE, MESSAGES_DIRECTORY } from '../api/names.ts';
-import type { Message, MessageAttribute } from './types.ts';
+import type { Message, MessageAttribute } from './message.ts';
 
 /** Largest messages file that travels in a pod-template annotation, in bytes of UTF-8; every watch of Jobs carries it. */
 export const MAX_INLINE_BYTES = 32 * 1024;

@@ -1,6 +1,7 @@
 import { newestClaims } from './claim.ts';
+import type { Claim, LedgerMessage } from './job-facts.ts';
 import { messageKey } from './ledger.ts';
-import type { Claim, InboxMessage, LedgerMessage } from './types.ts';
+import type { InboxMessage } from './message.ts';
 
 /**
  * True when a message was received between two receives of ours, as its receive count tells: somebody else reads the

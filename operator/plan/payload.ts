@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { BatchQueue } from '../api/batch-queue.ts';
 import { ANNOTATION_MESSAGES, BODY_FILE, LABEL_QUEUE, MESSAGES_FILE, VOLUME_MESSAGES } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
+import type { Message } from './message.ts';
 import {
   buildBodilessFile,
   buildMessagesFile,
@@ -10,7 +11,6 @@ import {
   MAX_SECRET_BYTES,
 } from './messages-file.ts';
 import { ownerReference } from './owner.ts';
-import type { Message } from './types.ts';
 
 /**
  * How messages travel to a worker: a small messages file in an annotation of the pod template, a larger one in an

@@ -5,23 +5,15 @@ import { planDispatch } from './dispatch.ts';
 import { planHistory } from './history.ts';
 import { planGate } from './intake-gate.ts';
 import { buildJob } from './job.ts';
+import type { Claim } from './job-facts.ts';
 import { isFifo, ledgerOf } from './ledger.ts';
+import type { Message } from './message.ts';
+import type { Action, CreateAction, IntakeTarget, Lease, Pace, Plan } from './plan.ts';
 import { awaitsRerun, isSuperseded, planReruns } from './rerun.ts';
 import { currentRevision, planRevisions } from './revision.ts';
 import { planSettlement, type SettlementContext } from './settlement.ts';
+import type { Revision, Snapshot } from './snapshot.ts';
 import { planStatus, type StatusSubject } from './status.ts';
-import type {
-  Action,
-  Claim,
-  CreateAction,
-  IntakeTarget,
-  Lease,
-  Message,
-  Pace,
-  Plan,
-  Revision,
-  Snapshot,
-} from './types.ts';
 
 /** While pods of a deleted Job are ending, nothing tells us when they have: look again after this long. */
 const STOPPING_RECHECK_MS = 1_000;

@@ -2,9 +2,12 @@ import type { BatchQueue } from '../api/batch-queue.ts';
 import { newestClaims } from './claim.ts';
 import { buildRerun } from './claim-action.ts';
 import { isInfrastructureFault, MAX_RUNS, rerunDelayMs } from './infrastructure-fault.ts';
+import type { Claim, PodsOfJob } from './job-facts.ts';
 import { messageKey } from './ledger.ts';
+import type { InboxMessage } from './message.ts';
 import { payloadOf } from './payload.ts';
-import type { Claim, InboxMessage, PodsOfJob, RerunAction, Revision } from './types.ts';
+import type { RerunAction } from './plan.ts';
+import type { Revision } from './snapshot.ts';
 
 /** What reruns are decided by. */
 export interface RerunContext {

@@ -3,10 +3,12 @@ import { z } from 'zod';
 import { type BatchQueue, batchQueueSpecSchema } from '../api/batch-queue.ts';
 import { LABEL_QUEUE } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
+import type { Claim } from './job-facts.ts';
 import { base32 } from './job-name.ts';
 import { ownerReference } from './owner.ts';
+import type { Action } from './plan.ts';
 import { remember } from './remember.ts';
-import type { Action, Claim, Revision, RevisionTemplate } from './types.ts';
+import type { Revision, RevisionTemplate } from './snapshot.ts';
 
 /**
  * Versions of a queue's template, kept as ControllerRevisions like a StatefulSet's: numbers only grow, a template that

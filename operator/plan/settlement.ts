@@ -1,11 +1,13 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
 import { type Backoff, backoffSeconds } from './backoff.ts';
 import { needsPods, newestClaims } from './claim.ts';
+import type { Claim, HeldMessage, PodsOfJob } from './job-facts.ts';
 import { clampDelay } from './lease.ts';
 import { isFifo, ledgerMessageFrom } from './ledger.ts';
+import type { InboxMessage } from './message.ts';
 import { fifoOrder } from './message-group.ts';
+import type { Action, Settle, Verdict } from './plan.ts';
 import { awaitsRerun, isSuperseded } from './rerun.ts';
-import type { Action, Claim, HeldMessage, InboxMessage, PodsOfJob, Settle, Verdict } from './types.ts';
 import { type Judged, type Judgement, judgeFailure, judgeIndexes, judgeSuccess } from './worker-verdict.ts';
 
 /** What an ended Job is judged by. */

@@ -12,7 +12,8 @@ import { byNewestEnd, isActive, runOf } from './claim.ts';
 import { conditionsFrom, type GateVerdicts, planConditions } from './conditions.ts';
 import { isoSeconds } from './iso-time.ts';
 import { contractContainer } from './job.ts';
-import type { Claim, Revision, Snapshot } from './types.ts';
+import type { Claim } from './job-facts.ts';
+import type { Revision, Snapshot } from './snapshot.ts';
 
 /** What is known of a BatchQueue before it passes validation: enough to write its status. */
 export interface StatusSubject {

@@ -1,7 +1,9 @@
 import { ANNOTATION_NEVER_STARTED } from '../api/names.ts';
 import { isActive } from './claim.ts';
+import type { Claim } from './job-facts.ts';
 import type { JobStart } from './job-start.ts';
-import type { Action, Claim, Revision } from './types.ts';
+import type { Action } from './plan.ts';
+import type { Revision } from './snapshot.ts';
 
 /** The shortest deadline that Kubernetes takes: a Job that does not start is older than that by far. */
 export const AT_ONCE_SECONDS = 1;

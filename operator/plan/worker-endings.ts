@@ -1,5 +1,5 @@
 import { attemptOf, isActive } from './claim.ts';
-import type { Claim } from './types.ts';
+import type { Claim } from './job-facts.ts';
 import { resultFromFailure } from './worker-result.ts';
 
 /** How one Job of a revision ended, as far as its exit code goes. */

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { KubeObject } from '../ports.ts';
 import { CONTRACT_EXIT_CODES, DEFAULT_CONTAINER } from './job.ts';
+import type { PodsOfJob, WorkerReport, WorkerResult } from './job-facts.ts';
 import { readJson } from './read-json.ts';
-import type { PodsOfJob, WorkerReport, WorkerResult } from './types.ts';
 
 /** What status and annotations keep of a worker's message, in characters. */
 const MAX_MESSAGE = 1_024;

@@ -1,7 +1,14 @@
 import { parseIndexes } from './index-list.ts';
 import { wasTakenAway } from './infrastructure-fault.ts';
 import { CONTRACT_EXIT_CODES } from './job.ts';
-import type { Claim, HeldMessage, IndexProgress, PodsOfJob, WorkerReport, WorkerResult } from './types.ts';
+import type {
+  Claim,
+  HeldMessage,
+  IndexProgress,
+  PodsOfJob,
+  WorkerReport,
+  WorkerResult,
+} from './job-facts.ts';
 import { resultFromFailure } from './worker-result.ts';
 
 /** `EX_DATAERR` of sysexits.h: these messages can never succeed. */

@@ -1,6 +1,6 @@
 import type { MessageAttributeValue, SendMessageBatchRequestEntry } from '@aws-sdk/client-sqs';
 import { COPY_JOB, COPY_REASON, COPY_SOURCE_ARN, COPY_SOURCE_MESSAGE_ID } from '../api/names.ts';
-import type { MessageAttribute } from '../plan/types.ts';
+import type { MessageAttribute } from '../plan/message.ts';
 import type { DeadLetterCopy } from '../world.ts';
 import { MAX_BATCH } from './batches.ts';
 

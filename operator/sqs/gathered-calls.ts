@@ -1,4 +1,4 @@
-import type { QueueRef } from '../plan/types.ts';
+import type { QueueRef } from '../plan/message.ts';
 import type { EntryResult, ReceiptEntry } from '../world.ts';
 import { MAX_BATCH } from './batches.ts';
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { QueueRef } from '../plan/types.ts';
+import type { QueueRef } from '../plan/message.ts';
 import type { Clock } from '../ports.ts';
 import type { ReceiveOptions } from '../world.ts';
 

@@ -1,5 +1,5 @@
 import type { Message as SdkMessage } from '@aws-sdk/client-sqs';
-import type { Message, MessageAttribute } from '../plan/types.ts';
+import type { Message, MessageAttribute } from '../plan/message.ts';
 
 /** What a message has from the receive that brought it. */
 export type Receive = Pick<Message, 'queue' | 'receivedAtMs' | 'arrivedAtMs' | 'visibilityTimeoutSeconds'>;

@@ -9,7 +9,8 @@ import {
 import { z } from 'zod';
 import { deadLetterUrl } from '../api/queue-url.ts';
 import { hasCode } from '../errors.ts';
-import type { Message, QueueAttributes, QueueRef } from '../plan/types.ts';
+import type { Message, QueueRef } from '../plan/message.ts';
+import type { QueueAttributes } from '../plan/snapshot.ts';
 import type { Clock } from '../ports.ts';
 import type { DeadLetterCopy, EntryResult, MessageQueue, ReceiptEntry, ReceiveOptions } from '../world.ts';
 import { inTens, sendBatches } from './batches.ts';

@@ -1,5 +1,5 @@
 import { OperatorError } from '../../operator/errors.ts';
-import type { Message, QueueRef } from '../../operator/plan/types.ts';
+import type { Message, QueueRef } from '../../operator/plan/message.ts';
 import type { EntryResult, MessageQueue, ReceiptEntry, ReceiveOptions } from '../../operator/world.ts';
 import type { OutgoingMessage, QueueSpec, Subject } from './subject.ts';
 

@@ -1,4 +1,4 @@
-import type { MessageAttribute, QueueRef } from '../../operator/plan/types.ts';
+import type { MessageAttribute, QueueRef } from '../../operator/plan/message.ts';
 import type { Clock } from '../../operator/ports.ts';
 import type { MessageQueue } from '../../operator/world.ts';
 

@@ -11,21 +11,13 @@ import { claimFrom } from '../../operator/plan/claim.ts';
 import { NO_REFUSALS } from '../../operator/plan/creation-refusal.ts';
 import { isoSeconds } from '../../operator/plan/iso-time.ts';
 import { buildJob } from '../../operator/plan/job.ts';
+import type { Claim, Ledger } from '../../operator/plan/job-facts.ts';
 import { ledgerOf } from '../../operator/plan/ledger.ts';
+import type { InboxMessage, Message, QueueRef } from '../../operator/plan/message.ts';
 import { buildMessagesFile } from '../../operator/plan/messages-file.ts';
 import { ownerReference } from '../../operator/plan/owner.ts';
 import { hashTemplate, templateOf } from '../../operator/plan/revision.ts';
-import type {
-  Claim,
-  InboxMessage,
-  Ledger,
-  Message,
-  QueueAttributes,
-  QueueObservation,
-  QueueRef,
-  Revision,
-  Snapshot,
-} from '../../operator/plan/types.ts';
+import type { QueueAttributes, QueueObservation, Revision, Snapshot } from '../../operator/plan/snapshot.ts';
 import type { KubeObject, ObjectMeta } from '../../operator/ports.ts';
 
 /** The moment that builders call now. */

@@ -1,6 +1,7 @@
 import { ObjectStore } from '../../operator/kube/store.ts';
 import { Controller, ownerKey } from '../../operator/loops/controller.ts';
-import type { Message, QueueAttributes } from '../../operator/plan/types.ts';
+import type { Message } from '../../operator/plan/message.ts';
+import type { QueueAttributes } from '../../operator/plan/snapshot.ts';
 import type { KubeObject } from '../../operator/ports.ts';
 import {
   BATCH_QUEUES,

@@ -5,9 +5,11 @@ import {
   FINALIZER_SETTLEMENT,
 } from '../../operator/api/names.ts';
 import { claimFrom } from '../../operator/plan/claim.ts';
+import type { Claim } from '../../operator/plan/job-facts.ts';
 import { formatLedger, withFates } from '../../operator/plan/ledger.ts';
+import type { Action, Settle } from '../../operator/plan/plan.ts';
 import { revisionFrom } from '../../operator/plan/revision.ts';
-import type { Action, Claim, Settle, Snapshot } from '../../operator/plan/types.ts';
+import type { Snapshot } from '../../operator/plan/snapshot.ts';
 import type { KubeObject, ObjectMeta } from '../../operator/ports.ts';
 
 /** The snapshot after one action was carried out and nothing else happened: what a turn would see next. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { BatchQueueStatus } from '../../operator/api/batch-queue.ts';
 import { batchQueueStatusSchema } from '../../operator/api/status.ts';
 import { claimFrom } from '../../operator/plan/claim.ts';
-import type { Ledger } from '../../operator/plan/types.ts';
+import type { Ledger } from '../../operator/plan/job-facts.ts';
 import type { KubeObject } from '../../operator/ports.ts';
 import { BATCH_QUEUES, JOBS, REVISIONS } from '../../operator/world.ts';
 import { eventually, eventuallyEqual } from './eventually.ts';
@@ -179,12 +179,15 @@ export class QueueCase {
     return items.toSorted((a, b) => createdAt(a).localeCompare(createdAt(b)));
   }
 
-  /** The Job of one attempt at a message. */
-  async jobOf(messageId: string, attempt = 1): Promise<KubeObject> {
+  /** The Job of one attempt at a message; `timeoutMs` by default as `eventually` has it. */
+  async jobOf(messageId: string, attempt = 1, timeoutMs?: number): Promise<KubeObject> {
     const jobs = await eventually(
       async () => (await this.jobs()).filter((job) => isFor(job, messageId, attempt)),
       ({ length }) => length > 0,
-      { what: `a Job for attempt ${attempt} at message ${messageId}` },
+      {
+        what: `a Job for attempt ${attempt} at message ${messageId}`,
+        ...(timeoutMs !== undefined && { timeoutMs }),
+      },
     );
     const [job] = jobs;
     if (job === undefined || jobs.length > 1) throw new Error(`${jobs.length} Jobs for one attempt`);

@@ -1,4 +1,5 @@
-import type { Message, QueueAttributes, QueueRef } from '../../operator/plan/types.ts';
+import type { Message, QueueRef } from '../../operator/plan/message.ts';
+import type { QueueAttributes } from '../../operator/plan/snapshot.ts';
 import type {
   DeadLetterCopy,
   EntryResult,

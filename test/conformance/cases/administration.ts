@@ -1,4 +1,4 @@
-import type { QueueRef } from '../../../operator/plan/types.ts';
+import type { QueueRef } from '../../../operator/plan/message.ts';
 import type { Case } from '../case.ts';
 import { entryOf, fate, fates, type Stage } from '../stage.ts';
 

@@ -1,5 +1,5 @@
 import { deadLetterUrl } from '../../../operator/api/queue-url.ts';
-import type { Message, QueueRef } from '../../../operator/plan/types.ts';
+import type { Message, QueueRef } from '../../../operator/plan/message.ts';
 import type { DeadLetterCopy } from '../../../operator/world.ts';
 import type { Case } from '../case.ts';
 import { bodiesOf, entryOf, fates, type Stage } from '../stage.ts';

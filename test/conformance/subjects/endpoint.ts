@@ -10,7 +10,7 @@ import {
   SendMessageCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs';
-import type { MessageAttribute, QueueRef } from '../../../operator/plan/types.ts';
+import type { MessageAttribute, QueueRef } from '../../../operator/plan/message.ts';
 import { systemClock } from '../../../operator/process/system-clock.ts';
 import { SqsClients } from '../../../operator/sqs/sqs-clients.ts';
 import { SqsMessageQueue } from '../../../operator/sqs/sqs-message-queue.ts';

@@ -1,4 +1,4 @@
-import type { QueueRef } from '../../../operator/plan/types.ts';
+import type { QueueRef } from '../../../operator/plan/message.ts';
 import type { ReceiptEntry } from '../../../operator/world.ts';
 import { ModelQueue, type QueueWatcher } from '../../simulation/sqs/model-queue.ts';
 import type { Delivery, Feature, QueueSpec, Subject } from '../subject.ts';

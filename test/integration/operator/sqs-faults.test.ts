@@ -107,15 +107,20 @@ test.concurrent('a lease that SQS says is lost: the message comes again and its 
 
 test.concurrent('answers that are lost, one of each call, lose no message and run none twice', async () => {
   const { queue, sqs, past } = await stage.begin('lost-answers');
+  await eventually(
+    () => sqs.open(RECEIVE).length,
+    (count) => count > 0,
+    { what: 'a poll under way' },
+  );
   const rules = [RECEIVE, DELETE, RENEWAL].map((match) =>
     sqs.inject({ match, times: 1, fault: { kind: 'lose-answer' } }),
   );
-  // The poll under way is not struck: it came before. It takes this one.
+  // The poll under way is not struck: it has come in before. It takes this one.
   const first = await queue.send('first');
   const job = await queue.jobOf(first);
   const second = await queue.send('its answer is lost');
-  // Received twice, run once.
-  const late = await queue.jobOf(second, 2);
+  // Received twice, run once: nobody gets it again before the forty seconds are over that a receive asks for.
+  const late = await queue.jobOf(second, 2, 80_000);
   await queue.succeed(job);
   await queue.succeed(late);
 

@@ -1,5 +1,6 @@
 import { hasCode } from '../../../operator/errors.ts';
-import type { Message, QueueAttributes, QueueRef } from '../../../operator/plan/types.ts';
+import type { Message, QueueRef } from '../../../operator/plan/message.ts';
+import type { QueueAttributes } from '../../../operator/plan/snapshot.ts';
 import type { Fence } from '../../../operator/ports.ts';
 import { ReceiveAttempts } from '../../../operator/sqs/receive-attempts.ts';
 import type {

@@ -1,5 +1,6 @@
 import type { OperatorError } from '../../../operator/errors.ts';
-import type { QueueAttributes, QueueRef } from '../../../operator/plan/types.ts';
+import type { QueueRef } from '../../../operator/plan/message.ts';
+import type { QueueAttributes } from '../../../operator/plan/snapshot.ts';
 import type { Clock } from '../../../operator/ports.ts';
 import type { DeadLetterCopy, EntryResult, ReceiptEntry, ReceiveOptions } from '../../../operator/world.ts';
 import { Counts } from './counts.ts';

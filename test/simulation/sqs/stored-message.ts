@@ -1,4 +1,4 @@
-import type { Message, QueueRef } from '../../../operator/plan/types.ts';
+import type { Message, QueueRef } from '../../../operator/plan/message.ts';
 import type { ReceiveOptions } from '../../../operator/world.ts';
 
 /** Where a message is; the truth that checks compare with. */

@@ -2,15 +2,10 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { FINALIZER_SETTLEMENT } from '../../../operator/api/names.ts';
 import { claimFrom } from '../../../operator/plan/claim.ts';
 import { buildClaim, buildRerun } from '../../../operator/plan/claim-action.ts';
+import type { Claim, HeldMessage } from '../../../operator/plan/job-facts.ts';
 import { CREATE_TIMEOUT_MS } from '../../../operator/plan/lease.ts';
-import type {
-  Claim,
-  ClaimAction,
-  HeldMessage,
-  Message,
-  Settle,
-  Verdict,
-} from '../../../operator/plan/types.ts';
+import type { Message } from '../../../operator/plan/message.ts';
+import type { ClaimAction, Settle, Verdict } from '../../../operator/plan/plan.ts';
 import { JOBS, SECRETS } from '../../../operator/world.ts';
 import { kubeFailure } from '../../simulation/kubernetes/failures.ts';
 import { sqsFailure } from '../../simulation/sqs/failures.ts';

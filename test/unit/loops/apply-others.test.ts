@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { claimFrom } from '../../../operator/plan/claim.ts';
-import type { Action } from '../../../operator/plan/types.ts';
+import type { Action } from '../../../operator/plan/plan.ts';
 import { JOBS, PODS, REVISIONS } from '../../../operator/world.ts';
 import { kubeFailure } from '../../simulation/kubernetes/failures.ts';
 import { sqsFailure } from '../../simulation/sqs/failures.ts';

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { Heartbeat } from '../../../operator/loops/heartbeat.ts';
-import type { Lease, QueueRef } from '../../../operator/plan/types.ts';
+import type { QueueRef } from '../../../operator/plan/message.ts';
+import type { Lease } from '../../../operator/plan/plan.ts';
 import { sqsFailure } from '../../simulation/sqs/failures.ts';
 import { QUEUE } from '../../support/builders.ts';
 import { MemoryLog } from '../../support/logs.ts';

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { Intake } from '../../../operator/loops/intake.ts';
-import type { IntakeTarget, Message } from '../../../operator/plan/types.ts';
+import type { Message } from '../../../operator/plan/message.ts';
+import type { IntakeTarget } from '../../../operator/plan/plan.ts';
 import { sqsFailure } from '../../simulation/sqs/failures.ts';
 import { aMessage, messageId, QUEUE } from '../../support/builders.ts';
 import { MemoryLog } from '../../support/logs.ts';

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { observePods } from '../../../operator/loops/observing-pods.ts';
-import type { Claim } from '../../../operator/plan/types.ts';
+import type { Claim } from '../../../operator/plan/job-facts.ts';
 import { PODS } from '../../../operator/world.ts';
 import { kubeFailure } from '../../simulation/kubernetes/failures.ts';
 import { aClaim, type ClaimParts, messageId } from '../../support/builders.ts';

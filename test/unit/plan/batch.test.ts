@@ -3,8 +3,10 @@ import * as fc from 'fast-check';
 import { attemptOf, claimFrom } from '../../../operator/plan/claim.ts';
 import { planDispatch } from '../../../operator/plan/dispatch.ts';
 import type { DispatchContext } from '../../../operator/plan/judged-message.ts';
+import type { InboxMessage } from '../../../operator/plan/message.ts';
 import { MAX_BATCH_BYTES } from '../../../operator/plan/messages-file.ts';
-import type { Action, ClaimAction, InboxMessage, UnconfirmedClaim } from '../../../operator/plan/types.ts';
+import type { Action, ClaimAction } from '../../../operator/plan/plan.ts';
+import type { UnconfirmedClaim } from '../../../operator/plan/snapshot.ts';
 import {
   aClaim,
   aMessage,

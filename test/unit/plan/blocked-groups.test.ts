@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { blockedGroups } from '../../../operator/plan/blocked-groups.ts';
-import type { Message } from '../../../operator/plan/types.ts';
+import type { Message } from '../../../operator/plan/message.ts';
 import {
   aClaim,
   aMessage,

@@ -6,8 +6,9 @@ import { jobName } from '../../../operator/plan/job-name.ts';
 import type { DispatchContext } from '../../../operator/plan/judged-message.ts';
 import { CREATE_TIMEOUT_MS } from '../../../operator/plan/lease.ts';
 import { messageKey } from '../../../operator/plan/ledger.ts';
+import type { InboxMessage } from '../../../operator/plan/message.ts';
 import { MAX_SECRET_BYTES } from '../../../operator/plan/messages-file.ts';
-import type { Action, InboxMessage } from '../../../operator/plan/types.ts';
+import type { Action } from '../../../operator/plan/plan.ts';
 import {
   aClaim,
   anInboxMessage,

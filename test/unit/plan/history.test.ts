@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { BatchQueueStatus } from '../../../operator/api/batch-queue.ts';
 import { planHistory } from '../../../operator/plan/history.ts';
-import type { Action } from '../../../operator/plan/types.ts';
+import type { Action } from '../../../operator/plan/plan.ts';
 import { aClaim, type ClaimParts, messageId, NOW_MS } from '../../support/builders.ts';
 
 /** A settled Job that ended so many seconds ago. */

@@ -3,8 +3,9 @@ import type { Condition } from '../../../operator/api/batch-queue.ts';
 import { batchQueueStatusSchema } from '../../../operator/api/status.ts';
 import { afterCreate, NO_REFUSALS } from '../../../operator/plan/creation-refusal.ts';
 import { isoSeconds } from '../../../operator/plan/iso-time.ts';
+import type { Plan } from '../../../operator/plan/plan.ts';
 import { planQueue } from '../../../operator/plan/queue-plan.ts';
-import type { Plan, Snapshot } from '../../../operator/plan/types.ts';
+import type { Snapshot } from '../../../operator/plan/snapshot.ts';
 import type { KubeObject } from '../../../operator/ports.ts';
 import {
   aClaim,

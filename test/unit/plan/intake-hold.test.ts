@@ -9,8 +9,8 @@ import {
   roomUnderHold,
 } from '../../../operator/plan/intake-hold.ts';
 import { isoSeconds } from '../../../operator/plan/iso-time.ts';
+import type { Claim } from '../../../operator/plan/job-facts.ts';
 import type { JobStart } from '../../../operator/plan/job-start.ts';
-import type { Claim } from '../../../operator/plan/types.ts';
 import { aJob, type ClaimParts, messageId, NOW_MS } from '../../support/builders.ts';
 
 const MINUTE_MS = 60_000;

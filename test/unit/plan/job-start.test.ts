@@ -3,10 +3,11 @@ import { describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { stripPod } from '../../../operator/kube/pod-strip.ts';
 import { claimFrom } from '../../../operator/plan/claim.ts';
+import type { Claim } from '../../../operator/plan/job-facts.ts';
 import { type JobStart, jobStart } from '../../../operator/plan/job-start.ts';
 import { podFactsFrom } from '../../../operator/plan/pod-facts.ts';
+import type { StartEvents } from '../../../operator/plan/snapshot.ts';
 import { steadyWords } from '../../../operator/plan/start-trouble.ts';
-import type { Claim, StartEvents } from '../../../operator/plan/types.ts';
 import type { KubeObject } from '../../../operator/ports.ts';
 import { aClaim, aJob } from '../../support/builders.ts';
 

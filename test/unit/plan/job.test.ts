@@ -5,8 +5,8 @@ import type { BatchQueue } from '../../../operator/api/batch-queue.ts';
 import { ANNOTATION_MESSAGES } from '../../../operator/api/names.ts';
 import { buildJob, contractContainer } from '../../../operator/plan/job.ts';
 import { ledgerOf, parseLedger } from '../../../operator/plan/ledger.ts';
+import type { Message } from '../../../operator/plan/message.ts';
 import { buildMessagesFile, traceparentOf } from '../../../operator/plan/messages-file.ts';
-import type { Message } from '../../../operator/plan/types.ts';
 import { aMessage, aQueue, aRevision, MESSAGE_ID, QUEUE } from '../../support/builders.ts';
 
 const containerSchema = z.looseObject({

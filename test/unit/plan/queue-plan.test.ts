@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { ANNOTATION_LEDGER } from '../../../operator/api/names.ts';
+import type { Action, Plan } from '../../../operator/plan/plan.ts';
 import { planQueue } from '../../../operator/plan/queue-plan.ts';
-import type { Action, Plan, Snapshot } from '../../../operator/plan/types.ts';
+import type { Snapshot } from '../../../operator/plan/snapshot.ts';
 import {
   aClaim,
   aMessage,

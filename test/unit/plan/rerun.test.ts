@@ -2,10 +2,10 @@ import { describe, expect, test } from '@jest/globals';
 import { ANNOTATION_MESSAGES, ANNOTATION_NEVER_STARTED } from '../../../operator/api/names.ts';
 import { newestClaims } from '../../../operator/plan/claim.ts';
 import { rerunDelayMs } from '../../../operator/plan/infrastructure-fault.ts';
+import type { Claim, PodsOfJob, WorkerReport } from '../../../operator/plan/job-facts.ts';
 import { parseLedger } from '../../../operator/plan/ledger.ts';
 import { planQueue } from '../../../operator/plan/queue-plan.ts';
 import { isSuperseded, planReruns, type RerunContext } from '../../../operator/plan/rerun.ts';
-import type { Claim, PodsOfJob, WorkerReport } from '../../../operator/plan/types.ts';
 import {
   aClaim,
   aMessage,

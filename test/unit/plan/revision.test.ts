@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { BatchQueue, BatchQueueStatus } from '../../../operator/api/batch-queue.ts';
+import type { Claim } from '../../../operator/plan/job-facts.ts';
 import {
   currentRevision,
   hashTemplate,
@@ -8,7 +9,7 @@ import {
   revisionFrom,
   templateOf,
 } from '../../../operator/plan/revision.ts';
-import type { Claim, Revision } from '../../../operator/plan/types.ts';
+import type { Revision } from '../../../operator/plan/snapshot.ts';
 import { aClaim, aQueue, aRevision, NOW_MS } from '../../support/builders.ts';
 
 function imaged(image: string, parts: Parameters<typeof aQueue>[0] = {}): BatchQueue {

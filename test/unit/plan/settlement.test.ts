@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { ANNOTATION_LEDGER } from '../../../operator/api/names.ts';
+import type { Claim, PodsOfJob } from '../../../operator/plan/job-facts.ts';
+import type { Action } from '../../../operator/plan/plan.ts';
 import { planSettlement, type SettlementContext } from '../../../operator/plan/settlement.ts';
-import type { Action, Claim, PodsOfJob } from '../../../operator/plan/types.ts';
 import {
   aClaim,
   aMessage,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { type BatchQueueStatus, batchQueueStatusSchema } from '../../../operator/api/status.ts';
 import { planConditions } from '../../../operator/plan/conditions.ts';
+import type { Snapshot } from '../../../operator/plan/snapshot.ts';
 import { planStatus } from '../../../operator/plan/status.ts';
-import type { Snapshot } from '../../../operator/plan/types.ts';
 import {
   aClaim,
   anInboxMessage,

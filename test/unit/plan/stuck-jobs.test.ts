@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { claimFrom } from '../../../operator/plan/claim.ts';
+import type { Claim } from '../../../operator/plan/job-facts.ts';
 import type { JobStart } from '../../../operator/plan/job-start.ts';
+import type { StartEvents } from '../../../operator/plan/snapshot.ts';
 import { planEventReads } from '../../../operator/plan/start-events.ts';
 import { planStuckJobs } from '../../../operator/plan/stuck-jobs.ts';
-import type { Claim, StartEvents } from '../../../operator/plan/types.ts';
 import { aClaim, aJob, aQueue, aRevision, type ClaimParts, NOW_MS } from '../../support/builders.ts';
 
 const CURRENT = aRevision(aQueue({ image: 'worker:2' }), 2);

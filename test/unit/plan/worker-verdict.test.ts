@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { parseIndexes } from '../../../operator/plan/index-list.ts';
-import type { Claim, PodsOfJob, WorkerReport } from '../../../operator/plan/types.ts';
+import type { Claim, PodsOfJob, WorkerReport } from '../../../operator/plan/job-facts.ts';
 import { judgeFailure, judgeIndexes, judgeSuccess } from '../../../operator/plan/worker-verdict.ts';
 import { aClaim, aMessage, aQueue, type ClaimParts, messageId } from '../../support/builders.ts';
 

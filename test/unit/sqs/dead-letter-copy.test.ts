@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import type { MessageAttribute } from '../../../operator/plan/types.ts';
+import type { MessageAttribute } from '../../../operator/plan/message.ts';
 import { batchesOf, type PreparedCopy, prepareCopy } from '../../../operator/sqs/dead-letter-copy.ts';
 import type { DeadLetterCopy } from '../../../operator/world.ts';
 import { DEAD_LETTER_ARN, MESSAGE_ID, QUEUE } from '../../support/builders.ts';

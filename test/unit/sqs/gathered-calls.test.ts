@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import type { QueueRef } from '../../../operator/plan/types.ts';
+import type { QueueRef } from '../../../operator/plan/message.ts';
 import { GatheredCalls } from '../../../operator/sqs/gathered-calls.ts';
 import type { EntryResult } from '../../../operator/world.ts';
 import { sqsFailure } from '../../simulation/sqs/failures.ts';

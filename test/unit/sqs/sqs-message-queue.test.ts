@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import type { QueueRef } from '../../../operator/plan/types.ts';
+import type { QueueRef } from '../../../operator/plan/message.ts';
 import { SqsClients } from '../../../operator/sqs/sqs-clients.ts';
 import { SqsMessageQueue } from '../../../operator/sqs/sqs-message-queue.ts';
 import type { DeadLetterCopy, EntryResult } from '../../../operator/world.ts';

@@ -1,0 +1,47 @@
+/** SQS queues and what they hand out. */
+
+/**
+ * The data that decisions are made of. No behaviour here: a reconcile turn gathers a `Snapshot`, `planQueue` turns it
+ * into a `Plan`, and the interpreter carries the plan out.
+ */
+
+/** One SQS queue as the operator addresses it. The region is the ARN's; the URL is what SQS calls want. */
+export interface QueueRef {
+  readonly url: string;
+  readonly arn: string;
+}
+
+export interface MessageAttribute {
+  readonly dataType: string;
+  readonly stringValue?: string | undefined;
+  /** Base64. */
+  readonly binaryValue?: string | undefined;
+}
+
+/** A message as one ReceiveMessage call returned it. */
+export interface Message {
+  readonly queue: QueueRef;
+  readonly id: string;
+  readonly body: string;
+  /** Only the newest receipt handle of a message is dependable; never logged. */
+  readonly receiptHandle: string;
+  /** SQS's ApproximateReceiveCount; never smaller than the number of attempts made. */
+  readonly receiveCount: number;
+  /** Epoch ms at which the producer sent it. */
+  readonly sentAtMs: number;
+  /** Epoch ms at which the receive request *started*; SQS's twelve hours count from the receive. */
+  readonly receivedAtMs: number;
+  /** Epoch ms at which its answer arrived: a consistent list begun later shows every Job made for an earlier receive. */
+  readonly arrivedAtMs: number;
+  /** What that request asked for, in seconds. */
+  readonly visibilityTimeoutSeconds: number;
+  /** SQS system attributes, as strings. */
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly messageAttributes: Readonly<Record<string, MessageAttribute>>;
+}
+
+/** A received message that has no Job yet. */
+export interface InboxMessage extends Message {
+  /** Until when (epoch ms) nobody else can receive it; in the past while a renewal is due; 0 once the lease is lost. */
+  readonly trustedUntilMs: number;
+}
