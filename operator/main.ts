@@ -9,6 +9,7 @@ import { RestClient } from './kube/rest-client.ts';
 import { createTransport, loadKubeConfig } from './kube/transport.ts';
 import { WatchedCaches } from './kube/watched-caches.ts';
 import { Controller, ownerKey } from './loops/controller.ts';
+import type { PreflightCheck } from './loops/preflight.ts';
 import type { Log } from './ports.ts';
 import { EventLoopLag } from './process/event-loop-lag.ts';
 import { HealthServer } from './process/health-server.ts';
@@ -123,7 +124,9 @@ function wire(config: OperatorConfig, log: Log) {
     isLeading: () => elector?.isLeading() ?? true,
     lag: () => lag.read(),
   });
-  const world = { kube, queue, fence: elector, events, clock, log, caches };
+  // What is looked at before the first message of a BatchQueue is received.
+  const checks: readonly PreflightCheck[] = [];
+  const world = { kube, queue, fence: elector, events, checks, clock, log, caches };
   const controller = new Controller({ world, random, metrics });
   return { elector, electorTransport, transport, caches, events, sqs, lag, metrics, controller };
 }

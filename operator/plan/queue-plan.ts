@@ -9,6 +9,7 @@ import type { Claim } from './job-facts.ts';
 import { isFifo, ledgerOf } from './ledger.ts';
 import type { Message } from './message.ts';
 import type { Action, CreateAction, IntakeTarget, Lease, Pace, Plan } from './plan.ts';
+import { isHeldByPreflight } from './preflight.ts';
 import { awaitsRerun, isSuperseded, planReruns } from './rerun.ts';
 import { currentRevision, planRevisions } from './revision.ts';
 import { planSettlement, type SettlementContext } from './settlement.ts';
@@ -126,9 +127,10 @@ function isStopping(claim: Claim): boolean {
  * itself takes off what is in its inbox and what its polls have asked for.
  */
 function planIntake(queue: BatchQueue, room: number, snapshot: Snapshot): IntakeTarget | undefined {
-  const { observation, queueInUseBy } = snapshot;
+  const { observation, queueInUseBy, preflight } = snapshot;
   const { suspend, queue: settings } = queue.spec;
   if (suspend || observation.kind !== 'reachable' || queueInUseBy !== undefined) return undefined;
+  if (isHeldByPreflight(preflight)) return undefined;
   const ref = { url: settings.url, arn: observation.attributes.arn };
   return {
     queue: ref,

@@ -247,6 +247,7 @@ export function aSnapshot(parts: Partial<Snapshot> = {}): Snapshot {
     queueInUseBy: undefined,
     receiveProblem: undefined,
     templateCheck: { kind: 'valid' },
+    preflight: {},
     pods: new Map(),
     jobPods: [],
     startEvents: new Map(),

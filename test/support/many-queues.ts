@@ -55,6 +55,7 @@ export class ManyQueues {
       kube: this.#kubeApi(),
       queue: this.#messageQueue(),
       events: { record: () => undefined },
+      checks: [],
       clock,
       log: new MemoryLog(),
       caches,
