@@ -4,6 +4,7 @@ import { afterCreate, type CreationMemory, NO_REFUSALS } from '../plan/creation-
 import type { HoldMemory } from '../plan/intake-hold.ts';
 import type { InboxMessage, Message } from '../plan/message.ts';
 import type { ClaimAction, Lease } from '../plan/plan.ts';
+import { readerOf } from '../plan/queue-reader.ts';
 import type { Arrivals, StartEvents, TemplateCheck, UnconfirmedClaim } from '../plan/snapshot.ts';
 import type { QueueCount } from '../ports.ts';
 import type { Heartbeat } from './heartbeat.ts';
@@ -101,8 +102,10 @@ export class QueueSession {
 
   /** Looks at the queue of this BatchQueue, and at what its Jobs need, from now on; undefined: at nothing any more. */
   lookAt(subject: CheckSubject | undefined): void {
-    this.observer.watch(subject?.queue.spec.queue.url);
     this.preflight.watch(subject);
+    // Without an account nobody can be asked, and one that has come right is told from the queue's first answer.
+    const isReadable = this.preflight.answers().serviceAccount?.holdsIntake !== true;
+    this.observer.watch(subject && isReadable ? readerOf(subject.queue) : undefined);
   }
 
   /** Whether waiting for a fuller batch makes sense. */

@@ -11,6 +11,11 @@ export interface QueueReader {
   readonly url: string;
 }
 
+/** Tells readers apart: what one asks of a queue never goes out in a request of another. */
+export function readerKey({ namespace, serviceAccountName, url }: QueueReader): string {
+  return `${namespace}/${serviceAccountName} ${url}`;
+}
+
 /** The reader that a BatchQueue asks for: the ServiceAccount of its queue, else that of its Jobs, else the namespace's default. */
 export function readerOf({ metadata, spec }: BatchQueue): QueueReader {
   const serviceAccountName = spec.queue.serviceAccountName ?? spec.serviceAccountName ?? 'default';

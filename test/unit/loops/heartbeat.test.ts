@@ -8,7 +8,7 @@ import { MemoryLog } from '../../support/logs.ts';
 import { done, StubQueue } from '../../support/stub-queue.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
 
-const OTHER: QueueRef = { url: `${QUEUE.url}-2`, arn: `${QUEUE.arn}-2` };
+const OTHER: QueueRef = { ...QUEUE, url: `${QUEUE.url}-2`, arn: `${QUEUE.arn}-2` };
 const KEY = 'shop/orders';
 
 let clock: VirtualClock;

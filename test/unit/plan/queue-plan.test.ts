@@ -47,7 +47,7 @@ describe('intake', () => {
     });
   });
 
-  const fifo = { url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
+  const fifo = { ...QUEUE, url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
   const head = aMessage({ queue: fifo, attributes: { MessageGroupId: 'g', SequenceNumber: '1' } });
   test.each<[string, Partial<ClaimParts>, number]>([
     ['as many of a group as one Job takes', { outcome: 'succeeded' }, 5],

@@ -66,6 +66,7 @@ describe('a message is deleted', () => {
       {
         kind: 'settle',
         claim,
+        queue: QUEUE,
         verdicts: [{ message: claim.held[0], does: 'delete', delaySeconds: 0 }],
         final: true,
         note: undefined,
@@ -218,7 +219,7 @@ describe('a settlement', () => {
   );
 });
 
-const FIFO = { url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
+const FIFO = { ...QUEUE, url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
 const GROUP = [0, 1, 2, 3].map((number) =>
   aMessage({
     id: messageId(number),

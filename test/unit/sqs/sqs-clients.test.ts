@@ -3,10 +3,11 @@ import { createServer, type Server } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { systemClock } from '../../../operator/process/system-clock.ts';
-import { SqsClients } from '../../../operator/sqs/sqs-clients.ts';
+import type { SqsClients } from '../../../operator/sqs/sqs-clients.ts';
 import { SqsMessageQueue } from '../../../operator/sqs/sqs-message-queue.ts';
 import { QUEUE } from '../../support/builders.ts';
 import { eventually } from '../../support/eventually.ts';
+import { clientsOfOne } from '../../support/one-identity.ts';
 
 /** More than the SDK's own 50 sockets, six times over. */
 const POLLS = 300;
@@ -67,8 +68,7 @@ beforeEach(async () => {
   process.env['AWS_ACCESS_KEY_ID'] = 'test';
   process.env['AWS_SECRET_ACCESS_KEY'] = 'test';
   sqs = new SlowSqs();
-  const settings = { endpoint: await sqs.start(), allowedHosts: [], defaultRegion: 'us-east-1' };
-  clients = new SqsClients(settings);
+  clients = clientsOfOne(await sqs.start());
   queue = new SqsMessageQueue(clients, systemClock);
 });
 
@@ -78,7 +78,7 @@ afterEach(async () => {
 });
 
 function poll(index: number) {
-  const of = { url: `${QUEUE.url}-${index}`, arn: `${QUEUE.arn}-${index}` };
+  const of = { ...QUEUE, url: `${QUEUE.url}-${index}`, arn: `${QUEUE.arn}-${index}` };
   return queue.receive(of, { max: 10, visibilityTimeoutSeconds: 300, waitSeconds: 20 });
 }
 
