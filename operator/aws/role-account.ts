@@ -67,9 +67,10 @@ export function apiError(account: AccountName, error: unknown): OperatorError {
 /** With the line that allows it. */
 function tokenForbidden({ namespace, name }: AccountName, cause: OperatorError): OperatorError {
   const user = /User "([^"]+)"/.exec(cause.message)?.[1] ?? '<the operator>';
+  const [verb = '', resource = ''] = cause.message.split(' ');
   const role = `batchqueue-poll-${name}`;
   const message =
-    `The operator may not act as ServiceAccount ${namespace}/${name}. Allow it: ` +
+    `The operator may not act as ServiceAccount ${namespace}/${name} (${verb} ${resource} is forbidden). Allow it: ` +
     `kubectl create role ${role} -n ${namespace} --verb=get,create --resource=serviceaccounts,serviceaccounts/token ` +
     `--resource-name=${name} && kubectl create rolebinding ${role} -n ${namespace} --role=${role} --user=${user}`;
   return terminal('TokenForbidden', message);

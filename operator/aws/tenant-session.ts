@@ -180,10 +180,13 @@ export class TenantSession {
 
   #failureOf(error: OperatorError): Failure {
     const count = (this.#failure?.count ?? 0) + 1;
-    const ceiling = this.#good() ? MAX_RETRY_WITH_CREDENTIALS_MS : MAX_RETRY_MS;
+    // With nothing to work with it is urgent, and so it is when that comes to be.
+    const nowMs = this.#options.clock.now();
+    const leftMs = (this.#good()?.expiresAtMs ?? nowMs) - nowMs;
+    const ceiling = Math.min(MAX_RETRY_WITH_CREDENTIALS_MS, Math.max(MAX_RETRY_MS, leftMs));
     const delayMs = Math.min(ceiling, MIN_RETRY_MS * 2 ** Math.min(count, 10));
     const spread = 0.75 + this.#options.random() / 4;
-    return { error, count, retryAtMs: this.#options.clock.now() + delayMs * spread };
+    return { error, count, retryAtMs: nowMs + delayMs * spread };
   }
 }
 

@@ -5,6 +5,8 @@ import type { PreflightCheck } from './preflight.ts';
 
 /** A ServiceAccount that was deleted, or lost its role, is noticed within a minute, in milliseconds. */
 const PERIOD_MS = 30_000;
+/** Somebody waits for a fault to be seen as mended. */
+const FAULTY_PERIOD_MS = 10_000;
 
 /** Can the queue be read in the name of its ServiceAccount? */
 export function serviceAccountCheck(readers: QueueReaders): PreflightCheck {
@@ -14,7 +16,8 @@ export function serviceAccountCheck(readers: QueueReaders): PreflightCheck {
     run: async ({ queue }) => {
       const reader = readerOf(queue);
       const state = await readers.check(reader);
-      return { ...answerOf(reader, state), recheckAfterMs: PERIOD_MS };
+      const answer = answerOf(reader, state);
+      return { ...answer, recheckAfterMs: answer.status === 'True' ? PERIOD_MS : FAULTY_PERIOD_MS };
     },
   };
 }

@@ -25,7 +25,8 @@ export async function settle(action: Settle, subject: Subject, world: World): Pr
     await releaseFollowers(action, subject, world);
   }
   const answers = queue ? await tellQueue(action, queue, world) : [];
-  const refused = answers.filter((answer) => answer.error && !mayGoUnsettled(action, answer));
+  const isUnread = subject.object === undefined;
+  const refused = answers.filter((answer) => answer.error && !mayGoUnsettled(action, answer, isUnread));
   const settled = answers.filter((answer) => !answer.error || !refused.includes(answer));
   const isFinal = action.final && refused.length === 0 && !settled.some(({ fate }) => fate === 'held');
   if (isFinal || settled.length > 0) await record({ action, settled, isFinal }, world);

@@ -32,8 +32,8 @@ export interface StageOperatorOptions {
   readonly cases?: readonly string[];
   /** A proxy in front of the API server, which adds no credentials of its own. */
   readonly through?: KubernetesProxy;
-  /** Default: the stage's own. */
-  readonly sqs?: SqsProxy;
+  /** What stands in front of the emulator; default: the stage's own proxy. */
+  readonly sqs?: { endpoint(): string };
   /** Default: the TypeScript sources. */
   readonly program?: string;
   /** Instead of the flags that let it read every queue with its own credentials. */
