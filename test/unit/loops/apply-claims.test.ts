@@ -280,6 +280,17 @@ describe('settle', () => {
     expect(stage.told).toMatchObject([{ type: 'Warning', reason: 'SettlementRefused' }]);
   });
 
+  test('in the name of an account that is gone ends with its BatchQueue', async () => {
+    const claim = stage.existing(jobFor(aMessage()));
+    stage.queue.settleAnswer = () => Promise.reject(sqsFailure('ServiceAccountNotFound', 'terminal'));
+    const finalizers = () => stage.stored(claim.job.metadata.name)?.metadata.finalizers;
+    await expect(stage.apply(settleAction(claim))).rejects.toThrow('ServiceAccountNotFound');
+    expect(finalizers()).not.toEqual([]);
+    Object.assign(stage.subject, { object: undefined });
+    await stage.apply(settleAction(claim));
+    expect(finalizers()).toEqual([]);
+  });
+
   test.each([
     ['a release for a Job that is being deleted', true, 'release', 'QueueUnreachable', 'done'],
     ['a refused delete for a Job that is being deleted', true, 'delete', 'QueueAccessDenied', 'done'],

@@ -8,6 +8,7 @@ import { SqsMessageQueue } from '../../../operator/sqs/sqs-message-queue.ts';
 import { QUEUE } from '../../support/builders.ts';
 import { eventually } from '../../support/eventually.ts';
 import { clientsOfOne } from '../../support/one-identity.ts';
+import { VirtualClock } from '../../support/virtual-clock.ts';
 
 /** More than the SDK's own 50 sockets, six times over. */
 const POLLS = 300;
@@ -17,10 +18,13 @@ class SlowSqs {
   readonly #server: Server;
   readonly #polls: (() => void)[] = [];
   sockets = 0;
+  /** Access keys of the requests so far. */
+  readonly keys: string[] = [];
 
   constructor() {
     this.#server = createServer((request, response) => {
       void text(request).then((body) => {
+        this.keys.push(/Credential=(.+?)\/\d{8}\//.exec(String(request.headers.authorization))?.[1] ?? '');
         const operation = String(request.headers['x-amz-target']).split('.').at(-1);
         if (operation === 'ReceiveMessage') this.#polls.push(() => response.end('{}'));
         else response.end(JSON.stringify(successOf(JSON.parse(body))));
@@ -61,6 +65,7 @@ function successOf({ Entries = [] }: { Entries?: { Id: string }[] }): object {
 }
 
 let sqs: SlowSqs;
+let endpoint: string;
 let clients: SqsClients;
 let queue: SqsMessageQueue;
 
@@ -68,7 +73,8 @@ beforeEach(async () => {
   process.env['AWS_ACCESS_KEY_ID'] = 'test';
   process.env['AWS_SECRET_ACCESS_KEY'] = 'test';
   sqs = new SlowSqs();
-  clients = clientsOfOne(await sqs.start());
+  endpoint = await sqs.start();
+  clients = clientsOfOne(endpoint);
   queue = new SqsMessageQueue(clients, systemClock);
 });
 
@@ -119,4 +125,40 @@ test('no socket is left when the clients are', async () => {
     (sockets) => sockets === 0,
     { what: 'the sockets to be closed' },
   );
+});
+
+test('each reader signs with its own credentials, and all share the sockets of a purpose', async () => {
+  const clock = new VirtualClock();
+  const asked: string[] = [];
+  const byNamespace = clientsOfOne(endpoint, {
+    clock,
+    identities: {
+      identityOf: ({ namespace, serviceAccountName: name }) => ({ kind: 'serviceAccount', namespace, name }),
+      credentialsFor: (identity) => {
+        const who = identity.kind === 'operator' ? 'operator' : `${identity.namespace}/${identity.name}`;
+        const get = async () => {
+          asked.push(who);
+          return { accessKeyId: who, secretAccessKey: 'secret' };
+        };
+        return Object.assign(get, { memoized: true } as const);
+      },
+    },
+  });
+  const ofAll = new SqsMessageQueue(byNamespace, systemClock);
+  const entries = [{ id: 'a', receiptHandle: 'handle' }];
+  for (let number = 0; number < 50; number += 1)
+    await ofAll.renew({ ...QUEUE, namespace: `team-${number % 25}` }, entries, 30);
+  expect(new Set(asked)).toEqual(new Set(sqs.keys));
+  expect(sqs.keys).toHaveLength(50);
+  expect(new Set(sqs.keys).size).toBe(25);
+  expect(sqs.sockets).toBe(1);
+
+  const reader = { ...QUEUE, namespace: 'team-1' };
+  const before = byNamespace.clientFor(reader, 'renew');
+  expect(byNamespace.clientFor(reader, 'renew')).toBe(before);
+  await clock.advance(30 * 60_000);
+  expect(clock.pending()).toBe(0);
+  expect(byNamespace.clientFor(reader, 'renew')).not.toBe(before);
+  byNamespace.destroy();
+  expect(clock.pending()).toBe(0);
 });
