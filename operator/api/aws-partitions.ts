@@ -53,3 +53,8 @@ export const PARTITIONS: readonly Partition[] = [
 export function partitionOf(region: string): string {
   return PARTITIONS.find((partition) => partition.region.test(region))?.name ?? 'aws';
 }
+
+/** What host names of this partition end with, unless they are dual-stack. */
+export function suffixOf(partition: string): string | undefined {
+  return PARTITIONS.find(({ name }) => name === partition)?.suffix;
+}

@@ -1,4 +1,5 @@
 import { placeOf } from '../api/arn.ts';
+import { suffixOf } from '../api/aws-partitions.ts';
 import { parseQueueUrl } from '../api/queue-url.ts';
 import { OperatorError } from '../errors.ts';
 
@@ -38,8 +39,8 @@ export function endpointFor(url: string, settings: QueueHostSettings): QueueEndp
   if (!parsed.aws && !isAllowed(parsed.host, settings)) throw hostNotAllowed(parsed.host);
   if (settings.endpoint !== undefined) return { region, endpoint: settings.endpoint };
   if (!parsed.aws) return { region, endpoint: `${parsed.scheme}://${parsed.host}` };
-  const standard = parsed.hostname.startsWith(`sqs.${region}.`);
-  return { region, endpoint: standard ? undefined : `https://${parsed.host}` };
+  const isStandard = parsed.hostname === `sqs.${region}.${suffixOf(parsed.aws.partition)}`;
+  return { region, endpoint: isStandard ? undefined : `https://${parsed.host}` };
 }
 
 function isAllowed(host: string, { allowedHosts, endpoint }: QueueHostSettings): boolean {
