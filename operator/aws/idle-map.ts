@@ -19,10 +19,6 @@ export class IdleMap<T> {
     this.#clock = clock;
   }
 
-  get size(): number {
-    return this.#entries.size;
-  }
-
   /** The one of this key; `make` makes it if there is none. */
   use(key: string, make: () => T): T {
     const usedAtMs = this.#clock.now();

@@ -11,7 +11,7 @@ export const ANY_READER = { namespace: 'default', serviceAccountName: 'default' 
 export const OWN_IDENTITY = ['--operator-identity-namespaces=*', '--operator-identity-queues=arn:*'];
 
 /** Everybody calls AWS with the credentials of the environment. */
-export const ONE_IDENTITY: AwsIdentities = {
+const ONE_IDENTITY: AwsIdentities = {
   identityOf: () => ({ kind: 'operator' }),
   credentialsFor: () => Object.assign(ownCredentials(EMULATOR_REGION), { memoized: true } as const),
 };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Identities } from '../../../operator/aws/identities.ts';
+import type { Identities } from '../../../operator/aws/identities.ts';
 import type { QueueReader } from '../../../operator/plan/queue-reader.ts';
 import { TenantWorld } from '../../support/tenant-world.ts';
 
