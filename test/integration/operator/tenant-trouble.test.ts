@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { EVENTS } from '../../../operator/world.ts';
 import { eventually } from '../../support/eventually.ts';
 import { kubectl, tryKubectl } from '../../support/kubectl.ts';
 import { conditionOf, ledgerOf, QueueCase } from '../../support/queue-case.ts';
@@ -66,15 +67,10 @@ test.concurrent('each fault of a ServiceAccount is named with its remedy, and it
       .filter(({ queueArn, caller }) => queueArn === arnOf(queue) && caller !== reader.roleArn),
   ).toEqual([]);
   // One event for each fault, and one for the end of the last.
-  const events = await kubectl(
-    'get',
-    'events',
-    '-n',
-    namespace,
-    '-o',
-    'jsonpath={range .items[*]}{.reason}{"\n"}{end}',
-  );
-  const reasons = events.split('\n').filter((reason) => /^(Service|Role|Token)/.test(reason));
+  const { items } = await tenants.stage.client.list(EVENTS, { namespace });
+  const reasons = items
+    .map(({ reason }) => String(reason))
+    .filter((reason) => /^(Service|Role|Token)/.test(reason));
   expect(reasons.toSorted()).toEqual([
     'RoleInvalid',
     'RoleMissing',
