@@ -19,8 +19,8 @@ const ACCOUNT_PERIOD_MS = 30_000;
 const MIN_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 10_000;
 const MAX_RETRY_WITH_CREDENTIALS_MS = 60_000;
-/** While there are credentials, so many failures that may pass are a problem; fewer are a hiccup. */
-const FAILURES_BEFORE_PROBLEM = 3;
+/** A failure that may pass is told when the credentials are good for less than this, in milliseconds. */
+const TELL_BEFORE_MS = 900_000;
 
 /** The API server, as far as acting in a ServiceAccount's name needs it. */
 export interface AccountApi {
@@ -96,14 +96,19 @@ export class TenantSession {
   /** Looks anew, unless somebody just did. Never rejects. */
   async check(): Promise<TenantState> {
     if (!this.#good() || this.#isDue(ACCOUNT_PERIOD_MS / 2)) await this.#look().catch(() => undefined);
-    const roleArn = this.#good()?.account.roleArn;
-    const { error, count = 0 } = this.#failure ?? {};
-    const isHiccup = roleArn !== undefined && error?.verdict === 'retry' && count < FAILURES_BEFORE_PROBLEM;
-    return { roleArn, problem: isHiccup ? undefined : error };
+    const error = this.#failure?.error;
+    const mayPass = error?.verdict === 'retry' && this.#leftMs() >= TELL_BEFORE_MS;
+    return { roleArn: this.#good()?.account.roleArn, problem: mayPass ? undefined : error };
   }
 
   #good(): Held | undefined {
     return this.#held && this.#held.expiresAtMs > this.#options.clock.now() ? this.#held : undefined;
+  }
+
+  /** How long there will be credentials; 0: there are none. */
+  #leftMs(): number {
+    const nowMs = this.#options.clock.now();
+    return (this.#good()?.expiresAtMs ?? nowMs) - nowMs;
   }
 
   #isDue(periodMs: number): boolean {
@@ -134,8 +139,10 @@ export class TenantSession {
     } catch (cause) {
       const error = asOperatorError(cause);
       if (hasNoRole(error)) this.#held = undefined;
+      const isNews = this.#failure?.error.code !== error.code;
       this.#failure = this.#failureOf(error);
-      log.warn({ ...this.#account, reason: error.code, error: error.message }, 'no new credentials');
+      const fields = { ...this.#account, reason: error.code, error: error.message };
+      log[isNews ? 'warn' : 'debug'](fields, 'no new credentials');
       throw error;
     }
   }
@@ -181,12 +188,10 @@ export class TenantSession {
   #failureOf(error: OperatorError): Failure {
     const count = (this.#failure?.count ?? 0) + 1;
     // With nothing to work with it is urgent, and so it is when that comes to be.
-    const nowMs = this.#options.clock.now();
-    const leftMs = (this.#good()?.expiresAtMs ?? nowMs) - nowMs;
-    const ceiling = Math.min(MAX_RETRY_WITH_CREDENTIALS_MS, Math.max(MAX_RETRY_MS, leftMs));
+    const ceiling = Math.min(MAX_RETRY_WITH_CREDENTIALS_MS, Math.max(MAX_RETRY_MS, this.#leftMs()));
     const delayMs = Math.min(ceiling, MIN_RETRY_MS * 2 ** Math.min(count, 10));
     const spread = 0.75 + this.#options.random() / 4;
-    return { error, count, retryAtMs: nowMs + delayMs * spread };
+    return { error, count, retryAtMs: this.#options.clock.now() + delayMs * spread };
   }
 }
 

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { EVENTS } from '../../../operator/world.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -148,4 +149,10 @@ test.concurrent('an account that is removed, or gets another role, is not used a
     .slice(before)
     .filter(({ queueArn }) => queueArn === arnOf(queue));
   expect(new Set(callers.map(({ caller }) => caller))).toEqual(new Set([other.roleArn]));
+});
+
+test.concurrent('what is shipped for tenants is accepted as it is', async () => {
+  const shipped = (path: string) => fileURLToPath(new URL(`../../../deploy/${path}`, import.meta.url));
+  await kubectl('apply', '--dry-run=server', '-k', shipped('tenant'));
+  await kubectl('apply', '--dry-run=server', '-f', shipped('operator/all-namespaces/service-accounts.yaml'));
 });
