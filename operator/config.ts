@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { ARN_PATTERN } from './api/arn.ts';
 import { MAX_LEASE_DURATION_MS } from './kube/leader-lease.ts';
 
 /**
@@ -15,6 +16,12 @@ export interface OperatorConfig {
   /** All SQS requests go here (an emulator). */
   readonly sqsEndpoint: string | undefined;
   readonly allowedQueueHosts: readonly string[];
+  /** All STS requests go here (an emulator). */
+  readonly stsEndpoint: string | undefined;
+  /** For whom the operator's own identity is: these namespaces (`*`: all) … */
+  readonly operatorIdentityNamespaces: readonly string[];
+  /** … and these queues, as ARN patterns. Both are empty, or neither is. */
+  readonly operatorIdentityQueues: readonly string[];
   /** For queue hosts that do not tell their region. */
   readonly awsRegion: string;
   /** False: this process acts without asking; never with another one beside it. */
@@ -49,6 +56,8 @@ const MAX_DEADLINE_SHARE = 0.8;
 const MIN_TRIES = 2;
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const NAMESPACE_OR_ALL = /^(\*|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)$/;
+const ENDPOINT = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional();
 const HOST = /^[A-Za-z0-9.-]+(:\d{1,5})?$/;
 
 const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
@@ -95,7 +104,25 @@ const SETTINGS = {
     flag: 'sqs-endpoint',
     env: 'BATCHQUEUE_SQS_ENDPOINT',
     help: 'send all SQS requests to this URL, for emulators',
-    schema: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
+    schema: ENDPOINT,
+  },
+  stsEndpoint: {
+    flag: 'sts-endpoint',
+    env: 'BATCHQUEUE_STS_ENDPOINT',
+    help: 'send all STS requests to this URL, for emulators',
+    schema: ENDPOINT,
+  },
+  operatorIdentityNamespaces: {
+    flag: 'operator-identity-namespaces',
+    env: 'BATCHQUEUE_OPERATOR_IDENTITY_NAMESPACES',
+    help: "namespaces whose queues are read with the operator's own AWS identity, comma-separated; * is all (default: none)",
+    schema: list(NAMESPACE_OR_ALL, 'namespace names or *'),
+  },
+  operatorIdentityQueues: {
+    flag: 'operator-identity-queues',
+    env: 'BATCHQUEUE_OPERATOR_IDENTITY_QUEUES',
+    help: 'the queues that may be so read, comma-separated ARN patterns with * and ?, like arn:aws:sqs:*:123456789012:*',
+    schema: list(ARN_PATTERN, 'ARN patterns'),
   },
   allowedQueueHosts: {
     flag: 'allowed-queue-hosts',
@@ -191,9 +218,20 @@ export function loadConfig(
   });
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- SETTINGS has a schema for every field of the type
   const config = Object.fromEntries(entries) as OperatorConfig;
-  problems.push(...timingProblems(config));
+  problems.push(...timingProblems(config), ...grantProblems(config));
   if (problems.length > 0) return { ok: false, problems };
   return { ok: true, config: Object.freeze(config) };
+}
+
+/** Lent to nobody, or for nothing, is a mistake. */
+function grantProblems(config: Partial<OperatorConfig>): string[] {
+  const { operatorIdentityNamespaces: namespaces, operatorIdentityQueues: queues } = config;
+  if (!namespaces || !queues || namespaces.length > 0 === queues.length > 0) return [];
+  const [missing, given] =
+    namespaces.length > 0
+      ? [SETTINGS.operatorIdentityQueues, SETTINGS.operatorIdentityNamespaces]
+      : [SETTINGS.operatorIdentityNamespaces, SETTINGS.operatorIdentityQueues];
+  return [problem(missing, `must be given with --${given.flag}`, '')];
 }
 
 /** What is wrong between settings that are right by themselves; one that is not (undefined here) has its own problem. */

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { KubeConfig } from '@kubernetes/client-node';
+import { Identities } from './aws/identities.ts';
+import { ownCredentials } from './aws/own-credentials.ts';
+import { WebIdentity } from './aws/web-identity.ts';
 import { loadConfig, type OperatorConfig } from './config.ts';
 import { messageOf } from './errors.ts';
 import { EventRecorder } from './kube/events.ts';
@@ -9,6 +12,8 @@ import { RestClient } from './kube/rest-client.ts';
 import { createTransport, loadKubeConfig } from './kube/transport.ts';
 import { WatchedCaches } from './kube/watched-caches.ts';
 import { Controller, ownerKey } from './loops/controller.ts';
+import type { PreflightCheck } from './loops/preflight.ts';
+import { serviceAccountCheck } from './loops/service-account-check.ts';
 import type { Log } from './ports.ts';
 import { EventLoopLag } from './process/event-loop-lag.ts';
 import { HealthServer } from './process/health-server.ts';
@@ -106,15 +111,7 @@ function wire(config: OperatorConfig, log: Log) {
   const events = new EventRecorder({ client: kube, clock, log });
 
   // … and SQS.
-  const sqs = new SqsClients(
-    {
-      endpoint: config.sqsEndpoint,
-      allowedHosts: config.allowedQueueHosts,
-      defaultRegion: config.awsRegion,
-    },
-    elector,
-  );
-  const queue = new SqsMessageQueue(sqs, clock);
+  const aws = wireAws(config, { kube, elector, log });
 
   // 3. What connects them, and what shows how it goes.
   const lag = new EventLoopLag(clock, log);
@@ -123,9 +120,42 @@ function wire(config: OperatorConfig, log: Log) {
     isLeading: () => elector?.isLeading() ?? true,
     lag: () => lag.read(),
   });
-  const world = { kube, queue, fence: elector, events, clock, log, caches };
+  // What is looked at before the first message of a BatchQueue is received.
+  const checks: readonly PreflightCheck[] = [serviceAccountCheck(aws.identities)];
+  const world = { kube, queue: aws.queue, fence: elector, events, checks, clock, log, caches };
   const controller = new Controller({ world, random, metrics });
-  return { elector, electorTransport, transport, caches, events, sqs, lag, metrics, controller };
+  return { elector, electorTransport, transport, caches, events, aws, lag, metrics, controller };
+}
+
+interface AwsParts {
+  readonly kube: RestClient;
+  readonly elector: LeaderElector | undefined;
+  readonly log: Log;
+}
+
+/** In whose name queues are read, and the way to them. */
+function wireAws(config: OperatorConfig, { kube, elector, log }: AwsParts) {
+  const { sqsEndpoint: endpoint, allowedQueueHosts: allowedHosts, awsRegion: defaultRegion } = config;
+  const { operatorIdentityNamespaces: namespaces, operatorIdentityQueues: queues } = config;
+  const clock = systemClock;
+  const sts = new WebIdentity(config.stsEndpoint);
+  const identities = new Identities({
+    grants: { namespaces, queues, defaultRegion },
+    own: ownCredentials(defaultRegion),
+    api: kube,
+    sts,
+    clock,
+    random: Math.random,
+    log,
+  });
+  const hosts = { endpoint, allowedHosts, defaultRegion };
+  const sqs = new SqsClients({ hosts, identities, clock, fence: elector });
+  const close = () => {
+    sqs.destroy();
+    identities.close();
+    sts.destroy();
+  };
+  return { identities, queue: new SqsMessageQueue(sqs, clock), close };
 }
 
 async function run(config: OperatorConfig, log: Log): Promise<void> {
@@ -147,8 +177,8 @@ async function run(config: OperatorConfig, log: Log): Promise<void> {
   const stopSignal = untilSignalled();
   elector?.start();
   caches.start(controller);
-  const { namespaces, sqsEndpoint, leaderElect } = config;
-  log.info({ healthPort, namespaces, sqsEndpoint, leaderElect }, 'started');
+  const { namespaces, sqsEndpoint, stsEndpoint, leaderElect } = config;
+  log.info({ healthPort, namespaces, sqsEndpoint, stsEndpoint, leaderElect }, 'started');
   if (await Promise.race([caches.whenSynced().then(() => true), stopSignal.then(() => false)])) {
     const counts = { batchQueues: caches.batchQueues.list().length, jobs: caches.jobs.list().length };
     log.info(counts, 'caches synced');
@@ -165,7 +195,7 @@ async function run(config: OperatorConfig, log: Log): Promise<void> {
   await caches.stop();
   parts.lag.stop();
   await health.stop();
-  parts.sqs.destroy();
+  parts.aws.close();
   await parts.transport.close();
   await parts.electorTransport.close();
   log.info({}, 'stopped');

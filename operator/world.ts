@@ -5,6 +5,7 @@
 
 import type { OperatorError } from './errors.ts';
 import type { Message, QueueRef } from './plan/message.ts';
+import type { QueueReader } from './plan/queue-reader.ts';
 import type { QueueAttributes } from './plan/snapshot.ts';
 import type { KubeObject, Resource } from './ports.ts';
 
@@ -75,8 +76,26 @@ export interface MessageQueue {
     deadLetterArn: string,
     copies: readonly DeadLetterCopy[],
   ): Promise<readonly EntryResult[]>;
-  /** Attributes of the queue at this URL; for a dead-letter queue see `deadLetterUrl`. */
-  describe(url: string): Promise<QueueAttributes>;
+  /** Attributes of the queue that this reader names; for a dead-letter queue see `deadLetterUrl`. */
+  describe(reader: QueueReader): Promise<QueueAttributes>;
+}
+
+/** How a queue is read. */
+export type ReaderState =
+  /** With the operator's own identity, as the installer says. */
+  | { readonly kind: 'operator' }
+  | {
+      readonly kind: 'role';
+      /** Of the ServiceAccount; undefined: nothing can be asked in its name now. */
+      readonly roleArn: string | undefined;
+      /** Why it is so; or, with a role, why its credentials can not be renewed: they are used while they last. */
+      readonly problem: OperatorError | undefined;
+    };
+
+/** Whose rights readers of queues have. */
+export interface QueueReaders {
+  /** Looks at it anew, unless somebody just did. Never rejects. */
+  check(reader: QueueReader): Promise<ReaderState>;
 }
 
 export interface PatchOptions {
@@ -149,6 +168,7 @@ export interface Events {
   record(event: UserEvent): void;
 }
 
+export const SERVICE_ACCOUNTS: Resource = { group: '', version: 'v1', plural: 'serviceaccounts' };
 export const JOBS: Resource = { group: 'batch', version: 'v1', plural: 'jobs' };
 export const PODS: Resource = { group: '', version: 'v1', plural: 'pods' };
 export const SECRETS: Resource = { group: '', version: 'v1', plural: 'secrets' };

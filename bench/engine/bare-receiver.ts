@@ -1,14 +1,13 @@
 /** The bare loop: receives ten messages, deletes them, and so on, with the operator's SDK and settings. */
 import { DeleteMessageBatchCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { z } from 'zod';
-import { SqsClients } from '../../operator/sqs/sqs-clients.ts';
-import { EMULATOR_REGION } from '../../test/support/sqs-emulator.ts';
+import { ANY_READER, clientsOfOne } from '../../test/support/one-identity.ts';
 import { answerQuestions } from './questions.ts';
 
 const drainSchema = z.object({ url: z.string(), messages: z.number() });
 
 const [endpoint = ''] = process.argv.slice(2);
-const clients = new SqsClients({ endpoint, allowedHosts: [], defaultRegion: EMULATOR_REGION });
+const clients = clientsOfOne(endpoint);
 
 answerQuestions({
   /** Takes this many messages out of the queue; how many milliseconds that took. */
@@ -21,7 +20,7 @@ answerQuestions({
 });
 
 async function takeSome(url: string): Promise<number> {
-  const { Messages = [] } = await clients.clientFor(url, 'poll').send(
+  const { Messages = [] } = await clients.clientFor({ ...ANY_READER, url }, 'poll').send(
     new ReceiveMessageCommand({
       QueueUrl: url,
       MaxNumberOfMessages: 10,
@@ -34,7 +33,7 @@ async function takeSome(url: string): Promise<number> {
   if (Messages.length === 0) return 0;
   const entries = Messages.map(({ ReceiptHandle }, index) => ({ Id: String(index), ReceiptHandle }));
   await clients
-    .clientFor(url, 'settle')
+    .clientFor({ ...ANY_READER, url }, 'settle')
     .send(new DeleteMessageBatchCommand({ QueueUrl: url, Entries: entries }));
   return Messages.length;
 }

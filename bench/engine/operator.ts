@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { markedEnvironment } from '../../test/cluster/processes.ts';
+import { OWN_IDENTITY } from '../../test/support/one-identity.ts';
 import { EMULATOR_CREDENTIALS, EMULATOR_REGION } from '../../test/support/sqs-emulator.ts';
 import { Child } from './child.ts';
 import type { Stage } from './stage.ts';
@@ -51,7 +52,13 @@ export class Operator {
     started += 1;
     const logPath = path.join(stage.directory, `operator-${started}.log`);
     const { accessKeyId, secretAccessKey } = EMULATOR_CREDENTIALS;
-    const args = ['--kubeconfig', stage.cluster.kubeconfigPath, '--sqs-endpoint', stage.endpoint()];
+    const args = [
+      '--kubeconfig',
+      stage.cluster.kubeconfigPath,
+      '--sqs-endpoint',
+      stage.endpoint(),
+      ...OWN_IDENTITY,
+    ];
     const health = ['--health-address', '127.0.0.1', '--health-port', '0', '--leader-elect', 'false'];
     const script = bundled ? stage.operatorPath() : SOURCES;
     const child = new Child(script, [...args, ...health], {

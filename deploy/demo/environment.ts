@@ -89,6 +89,9 @@ stringData: { AWS_ACCESS_KEY_ID: ${accessKeyId}, AWS_SECRET_ACCESS_KEY: ${secret
   const settings = [
     `BATCHQUEUE_SQS_ENDPOINT=${emulator.endpoint}`,
     `AWS_REGION=${EMULATOR_REGION}`,
+    // The emulator knows no roles: every queue is read with the operator's own credentials.
+    'BATCHQUEUE_OPERATOR_IDENTITY_NAMESPACES=*',
+    'BATCHQUEUE_OPERATOR_IDENTITY_QUEUES=arn:*',
     ...(namespaces === undefined ? [] : [`BATCHQUEUE_NAMESPACES=${namespaces}`]),
   ];
   await kubectl.run(...inNamespace, 'set', 'image', deployment, `operator=${OPERATOR_IMAGE.name}`);

@@ -43,6 +43,13 @@ const queueSchema = z.object({
     .describe(
       'How long a message may wait for others to fill its batch. 0: only for what is coming in anyway.',
     ),
+  serviceAccountName: z
+    .string()
+    .max(253)
+    .optional()
+    .describe(
+      'The ServiceAccount whose role reads the queue (annotation eks.amazonaws.com/role-arn). Default: the one that runs the Jobs. With one of its own, workers need no permission on the queue.',
+    ),
 });
 
 const storageSchema = z.object({

@@ -3,6 +3,8 @@
  * the pattern leaves out what URL parsers rewrite (`https://2130706433/` is `https://127.0.0.1/` to them).
  */
 
+import { PARTITIONS, type Partition } from './aws-partitions.ts';
+
 /** A queue URL taken apart. */
 export interface QueueUrl {
   readonly scheme: 'http' | 'https';
@@ -19,59 +21,10 @@ export interface QueueUrl {
   readonly aws: AwsLocation | undefined;
 }
 
-interface AwsLocation {
+export interface AwsLocation {
   readonly region: string;
   readonly partition: string;
 }
-
-interface Partition {
-  readonly name: string;
-  readonly region: RegExp;
-  readonly suffix: string;
-  readonly dualStackSuffix: string;
-}
-
-/** Partitions as the AWS SDK's endpoint rules list them. */
-const PARTITIONS: readonly Partition[] = [
-  {
-    name: 'aws',
-    region: /^(us|eu|ap|sa|ca|me|af|il|mx)-\w+-\d+$/,
-    suffix: 'amazonaws.com',
-    dualStackSuffix: 'api.aws',
-  },
-  {
-    name: 'aws-cn',
-    region: /^cn-\w+-\d+$/,
-    suffix: 'amazonaws.com.cn',
-    dualStackSuffix: 'api.amazonwebservices.com.cn',
-  },
-  { name: 'aws-us-gov', region: /^us-gov-\w+-\d+$/, suffix: 'amazonaws.com', dualStackSuffix: 'api.aws' },
-  {
-    name: 'aws-eusc',
-    region: /^eusc-(de)-\w+-\d+$/,
-    suffix: 'amazonaws.eu',
-    dualStackSuffix: 'api.amazonwebservices.eu',
-  },
-  { name: 'aws-iso', region: /^us-iso-\w+-\d+$/, suffix: 'c2s.ic.gov', dualStackSuffix: 'api.aws.ic.gov' },
-  {
-    name: 'aws-iso-b',
-    region: /^us-isob-\w+-\d+$/,
-    suffix: 'sc2s.sgov.gov',
-    dualStackSuffix: 'api.aws.scloud',
-  },
-  {
-    name: 'aws-iso-e',
-    region: /^eu-isoe-\w+-\d+$/,
-    suffix: 'cloud.adc-e.uk',
-    dualStackSuffix: 'api.cloud-aws.adc-e.uk',
-  },
-  {
-    name: 'aws-iso-f',
-    region: /^us-isof-\w+-\d+$/,
-    suffix: 'csp.hci.ic.gov',
-    dualStackSuffix: 'api.aws.hci.ic.gov',
-  },
-];
 
 /** us-east-1's first name, from before SQS had regions; the only host that does not name its region. */
 const LEGACY_GLOBAL_HOST = 'queue.amazonaws.com';
@@ -137,7 +90,7 @@ function regionOf(hostname: string, { suffix, dualStackSuffix }: Partition): str
     between(hostname, /^sqs(?:-fips)?\./, `.${suffix}`) ??
     between(hostname, /^sqs(?:-fips)?\./, `.${dualStackSuffix}`) ??
     between(hostname, /^/, `.queue.${suffix}`) ??
-    between(hostname, /^vpce-[0-9a-f]+-[0-9a-z]+(?:-[0-9a-z-]+)?\.sqs\./, `.vpce.${suffix}`)
+    between(hostname, /^vpce-[0-9a-f]+-[0-9a-z]+(?:-[0-9a-z-]+)?\.sqs(?:-fips)?\./, `.vpce.${suffix}`)
   );
 }
 

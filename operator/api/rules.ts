@@ -106,6 +106,7 @@ const SPEC_RULES: readonly Rule[] = [
     holds: (root) => new RegExp(`^${DNS_LABEL}$`).test(String(nameOf(root))),
   },
   mustBeObjectName('spec.serviceAccountName'),
+  mustBeObjectName('spec.queue.serviceAccountName'),
   mustBeObjectName('spec.imagePullSecret.name'),
   {
     at: 'spec.retry',

@@ -1,6 +1,6 @@
 import { OperatorError } from '../errors.ts';
 import type { KubeObject } from '../ports.ts';
-import { isRecord } from './json.ts';
+import { fieldsOf, isRecord } from './json.ts';
 import type { Attempt } from './kube-error.ts';
 
 /** One page of a list. */
@@ -24,6 +24,17 @@ export function parseJson(attempt: Attempt, text: string): unknown {
 export function parseObject(attempt: Attempt, value: unknown): KubeObject {
   if (!isKubeObject(value)) throw unreadable(attempt, 'answer is not an object with a name');
   return value;
+}
+
+/** The token in the answer to a TokenRequest. What cannot be read is not quoted, as it may hold one. */
+export function parseToken(attempt: Attempt, text: string): string {
+  try {
+    const { token } = fieldsOf(fieldsOf(JSON.parse(text))['status']);
+    if (typeof token === 'string' && token !== '') return token;
+  } catch {
+    // Said below.
+  }
+  throw unreadable(attempt, 'answer holds no token');
 }
 
 /** One page, its items complete with the `apiVersion` and `kind` that the server leaves to the list's own. */

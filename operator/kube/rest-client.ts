@@ -1,8 +1,9 @@
 import { FIELD_MANAGER } from '../api/names.ts';
 import { hasCode } from '../errors.ts';
 import type { Fence, KubeObject, Resource, Right } from '../ports.ts';
+import { SERVICE_ACCOUNTS } from '../world.ts';
 import { type Attempt, errorOfNetwork, errorOfResponse } from './kube-error.ts';
-import { type ObjectPage, parseJson, parseList, parseObject } from './payload.ts';
+import { type ObjectPage, parseJson, parseList, parseObject, parseToken } from './payload.ts';
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts';
 import { readWatchEvents, type WatchEvent } from './watch-stream.ts';
 
@@ -143,6 +144,30 @@ export class RestClient {
     return parseObject(attempt, parseJson(attempt, text));
   }
 
+  /**
+   * A token of a ServiceAccount for one audience. Nothing is stored by this, so no fence stands before it: whoever keeps
+   * leases needs it, leading or not. Never in an error's message.
+   */
+  async requestToken(
+    namespace: string,
+    name: string,
+    spec: { readonly audience: string; readonly expirationSeconds: number },
+  ): Promise<string> {
+    const attempt = attemptOf('create', TOKENS, namespace, name);
+    const text = await this.#call({
+      attempt,
+      method: 'POST',
+      path: `${pathOf(SERVICE_ACCOUNTS, namespace, name)}/token`,
+      body: {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenRequest',
+        spec: { audiences: [spec.audience], expirationSeconds: spec.expirationSeconds },
+      },
+      contentType: 'application/json',
+    });
+    return parseToken(attempt, text);
+  }
+
   /** The stored object. A `metadata.resourceVersion` or a `test` in the body makes it conditional: `Conflict`, `Invalid`. */
   // oxlint-disable-next-line max-params -- the address of an object takes three
   async patch(
@@ -274,6 +299,8 @@ const CLAIMING: ReadonlySet<string> = new Set([
   'create events',
   'patch events',
 ]);
+
+const TOKENS: Resource = { ...SERVICE_ACCOUNTS, plural: 'serviceaccounts/token' };
 
 function rightTo(verb: 'create' | 'patch', { plural }: Resource): Right {
   return CLAIMING.has(`${verb} ${plural}`) ? 'claim' : 'lead';

@@ -118,7 +118,7 @@ export class Controller {
     if (left > 0)
       log.warn({ messages: left }, 'stopped with received messages that have no job; their leases run out');
     await this.#queue.stop();
-    for (const { observer } of this.#sessions.values()) observer.watch(undefined);
+    for (const session of this.#sessions.values()) session.lookAt(undefined);
     this.#world.heartbeat.stop();
   }
 
@@ -138,12 +138,13 @@ export class Controller {
   #session(key: string): QueueSession {
     const known = this.#sessions.get(key);
     if (known) return known;
-    const { queue, clock, log, heartbeat } = this.#world;
+    const { queue, clock, log, heartbeat, checks } = this.#world;
     const session = new QueueSession({
       key,
       queue,
       clock,
       heartbeat,
+      checks,
       random: this.#random,
       log: log.child({ queue: key }),
       onChange: () => this.#queue.add(key),

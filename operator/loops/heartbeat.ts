@@ -2,6 +2,7 @@ import { messageOf } from '../errors.ts';
 import { dueAt, outlivesCreate, renewalSeconds, trustedUntil } from '../plan/lease.ts';
 import type { QueueRef } from '../plan/message.ts';
 import type { Lease } from '../plan/plan.ts';
+import { readerKey } from '../plan/queue-reader.ts';
 import type { Clock, Log } from '../ports.ts';
 import type { EntryResult, MessageQueue } from '../world.ts';
 
@@ -121,6 +122,8 @@ export class Heartbeat {
     const known = this.#kept.get(id);
     if (known && known.lease.receivedAtMs > lease.receivedAtMs) return;
     if (known?.lease.receiptHandle === lease.receiptHandle && known.key === key) {
+      // Another ServiceAccount may read the queue from now on.
+      known.lease = { ...known.lease, queue: lease.queue };
       if (known.lease.visibilityTimeoutSeconds !== lease.visibilityTimeoutSeconds) {
         // A receive may have asked for longer than its Job's ledger does.
         known.lease = lease;
@@ -241,7 +244,7 @@ function groupForRenewal(due: readonly Kept[], nowMs: number): readonly RenewalG
   const open = new Map<string, Kept[]>();
   for (const kept of due) {
     const seconds = renewalSeconds(kept.lease, nowMs) ?? 0;
-    const id = `${kept.lease.queue.url} ${seconds}`;
+    const id = `${readerKey(kept.lease.queue)} ${seconds}`;
     const members = open.get(id);
     if (members && members.length < MAX_PER_REQUEST) {
       members.push(kept);
@@ -254,6 +257,7 @@ function groupForRenewal(due: readonly Kept[], nowMs: number): readonly RenewalG
   return groups;
 }
 
+/** With the namespace, so that no ledger can name a lease that is kept for another tenant. */
 function idOf({ queue, messageId }: Pick<Lease, 'queue' | 'messageId'>): string {
-  return `${queue.arn} ${messageId}`;
+  return `${queue.namespace} ${queue.arn} ${messageId}`;
 }

@@ -3,6 +3,7 @@ import type { LedgerMessage } from '../plan/job-facts.ts';
 import { MIN_RECEIVE_TIMEOUT_SECONDS } from '../plan/lease.ts';
 import type { Message } from '../plan/message.ts';
 import type { IntakeTarget } from '../plan/plan.ts';
+import { readerKey } from '../plan/queue-reader.ts';
 import type { Problem } from '../plan/snapshot.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import type { MessageQueue } from '../world.ts';
@@ -66,7 +67,7 @@ export class Intake {
 
   /** What may be received from now on; undefined starts no further poll. Polls under way go on. */
   setTarget(target: IntakeTarget | undefined): void {
-    const moved = target?.queue.url !== this.#target?.queue.url;
+    const moved = !isSameQueue(target, this.#target);
     this.#target = target;
     this.#taken = 0;
     if (moved) {
@@ -178,7 +179,7 @@ export class Intake {
 
   /** False for a poll of a queue that the target does not name any more: it says nothing about the one it names. */
   #isCurrent(poll: Poll): boolean {
-    return poll.target.queue.url === this.#target?.queue.url;
+    return isSameQueue(poll.target, this.#target);
   }
 
   #take(message: Message): void {
@@ -230,4 +231,9 @@ export class Intake {
     this.#cancelBackoff?.();
     this.#cancelBackoff = undefined;
   }
+}
+
+/** Read by the same ServiceAccount, too: what one may do says nothing about another. */
+function isSameQueue(a: IntakeTarget | undefined, b: IntakeTarget | undefined): boolean {
+  return (a && readerKey(a.queue)) === (b && readerKey(b.queue));
 }

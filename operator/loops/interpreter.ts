@@ -3,6 +3,7 @@ import { API_GROUP, API_VERSION, KIND } from '../api/names.ts';
 import type { Clock, Fence, KubeObject, Log } from '../ports.ts';
 import type { EntryResult, Events, KubeApi, MessageQueue, ObjectCache } from '../world.ts';
 import type { Heartbeat } from './heartbeat.ts';
+import type { PreflightCheck } from './preflight.ts';
 import type { QueueSession } from './queue-session.ts';
 import type { QueueUsers } from './queue-users.ts';
 
@@ -15,6 +16,8 @@ export interface World {
   /** Undefined: this process is alone. */
   readonly fence?: Fence | undefined;
   readonly events: Events;
+  /** What is looked at before the first message of a BatchQueue is received. */
+  readonly checks: readonly PreflightCheck[];
   readonly clock: Clock;
   readonly log: Log;
   readonly caches: {

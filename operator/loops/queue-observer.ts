@@ -1,6 +1,7 @@
 import { deadLetterUrl } from '../api/queue-url.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { Pace } from '../plan/plan.ts';
+import { type QueueReader, readerKey } from '../plan/queue-reader.ts';
 import type { QueueAttributes, QueueObservation } from '../plan/snapshot.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import type { MessageQueue } from '../world.ts';
@@ -31,12 +32,12 @@ export interface QueueObserverOptions {
 /** Reads a queue's attributes and its dead-letter queue's depth. What it reads is for people; nothing is decided by counts. */
 export class QueueObserver {
   readonly #options: QueueObserverOptions;
-  #url: string | undefined;
+  #reader: QueueReader | undefined;
   #observation: QueueObservation = { kind: 'unknown' };
   #busyUntilMs = 0;
   #pace: Pace = 'polling';
   #failures = 0;
-  /** Raised with every change of URL: an answer about the old queue is dropped. */
+  /** Raised with every change of reader: an answer to the old one is dropped. */
   #generation = 0;
   #turn = 0;
   #cancelTimer: (() => void) | undefined;
@@ -49,15 +50,15 @@ export class QueueObserver {
     return this.#observation;
   }
 
-  /** Observes this queue from now on; undefined stops. The same URL again changes nothing. */
-  watch(url: string | undefined): void {
-    if (url === this.#url) return;
-    this.#url = url;
+  /** Observes the queue of this reader from now on; undefined stops. The same again changes nothing. */
+  watch(reader: QueueReader | undefined): void {
+    if ((reader && readerKey(reader)) === (this.#reader && readerKey(this.#reader))) return;
+    this.#reader = reader;
     this.#generation += 1;
     this.#failures = 0;
     this.#observation = { kind: 'unknown' };
     this.#cancelTimer?.();
-    if (url !== undefined) void this.#observe(this.#generation);
+    if (reader) void this.#observe(this.#generation);
   }
 
   /** How the queue is occupied from now on; decides how often it is looked at. */
@@ -76,11 +77,11 @@ export class QueueObserver {
   }
 
   async #observe(generation: number): Promise<void> {
-    const url = this.#url;
-    if (url === undefined || generation !== this.#generation) return;
+    const reader = this.#reader;
+    if (!reader || generation !== this.#generation) return;
     let next: QueueObservation;
     try {
-      next = await this.#read(url);
+      next = await this.#read(reader);
       this.#failures = 0;
     } catch (error) {
       this.#failures += 1;
@@ -94,22 +95,23 @@ export class QueueObserver {
   }
 
   /** At rest only one of the two counts is read in a turn, the other is what it was. */
-  async #read(url: string): Promise<QueueObservation> {
+  async #read(reader: QueueReader): Promise<QueueObservation> {
     this.#turn += 1;
     const before = this.#observation.kind === 'reachable' ? this.#observation : undefined;
     const busy = this.#options.clock.now() < this.#busyUntilMs;
     const skipSource = before?.attributes.deadLetterArn !== undefined && !busy && this.#turn % 2 === 0;
-    const attributes = skipSource ? before.attributes : await this.#options.queue.describe(url);
+    const attributes = skipSource ? before.attributes : await this.#options.queue.describe(reader);
     const skipDeadLetters = before !== undefined && !busy && !skipSource;
-    const deadLetter = skipDeadLetters ? before.deadLetter : await this.#deadLetters(url, attributes);
+    const deadLetter = skipDeadLetters ? before.deadLetter : await this.#deadLetters(reader, attributes);
     return { kind: 'reachable', attributes, deadLetter, observedAtMs: this.#options.clock.now() };
   }
 
   /** The dead-letter queue is only looked at; not being allowed to is no fault of the queue. */
-  async #deadLetters(url: string, { deadLetterArn }: QueueAttributes): Promise<number | undefined> {
+  async #deadLetters(reader: QueueReader, { deadLetterArn }: QueueAttributes): Promise<number | undefined> {
     if (deadLetterArn === undefined) return undefined;
     try {
-      return (await this.#options.queue.describe(deadLetterUrl(url, deadLetterArn))).visible;
+      const url = deadLetterUrl(reader.url, deadLetterArn);
+      return (await this.#options.queue.describe({ ...reader, url })).visible;
     } catch (error) {
       this.#options.log.debug({ error: messageOf(error) }, 'dead-letter queue could not be read');
       return undefined;

@@ -4,10 +4,12 @@ import { afterCreate, type CreationMemory, NO_REFUSALS } from '../plan/creation-
 import type { HoldMemory } from '../plan/intake-hold.ts';
 import type { InboxMessage, Message } from '../plan/message.ts';
 import type { ClaimAction, Lease } from '../plan/plan.ts';
+import { readerOf } from '../plan/queue-reader.ts';
 import type { Arrivals, StartEvents, TemplateCheck, UnconfirmedClaim } from '../plan/snapshot.ts';
 import type { QueueCount } from '../ports.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
+import { type CheckSubject, type PreflightCheck, QueuePreflight } from './preflight.ts';
 import { QueueObserver } from './queue-observer.ts';
 
 /** Payload Secrets without a Job are looked for this long after they may have been left behind, in milliseconds. */
@@ -17,6 +19,8 @@ export interface QueueSessionOptions extends Pick<IntakeOptions, 'queue' | 'cloc
   /** `namespace/name` of the BatchQueue. */
   readonly key: string;
   readonly heartbeat: Heartbeat;
+  /** What is looked at before the first message is received. */
+  readonly checks: readonly PreflightCheck[];
   /** Something happened that a new plan should know of. */
   readonly onChange: () => void;
   /** Adds to a counter that people watch; by 1 unless said. */
@@ -36,6 +40,7 @@ export interface UnwrittenStatus {
 export class QueueSession {
   readonly intake: Intake;
   readonly observer: QueueObserver;
+  readonly preflight: QueuePreflight;
   /** Adds to a counter that people watch; by 1 unless said. */
   readonly count: (what: QueueCount, by?: number) => void;
   /** The API server's verdict on each revision's template, by hash. */
@@ -69,6 +74,7 @@ export class QueueSession {
     this.count = options.count ?? (() => undefined);
     this.sweepAtMs = options.clock.now() + SWEEP_DELAY_MS;
     this.observer = new QueueObserver({ ...options, onChange: options.onChange });
+    this.preflight = new QueuePreflight(options);
     this.intake = new Intake({
       ...options,
       onReceived: (message) => {
@@ -90,8 +96,16 @@ export class QueueSession {
 
   /** Starts no further request: nobody looks at this session any more. */
   close(): void {
-    this.observer.watch(undefined);
+    this.lookAt(undefined);
     this.intake.setTarget(undefined);
+  }
+
+  /** Looks at the queue of this BatchQueue, and at what its Jobs need, from now on; undefined: at nothing any more. */
+  lookAt(subject: CheckSubject | undefined): void {
+    this.preflight.watch(subject);
+    // Without an account nobody can be asked, and one that has come right is told from the queue's first answer.
+    const isReadable = this.preflight.answers().serviceAccount?.holdsIntake !== true;
+    this.observer.watch(subject && isReadable ? readerOf(subject.queue) : undefined);
   }
 
   /** Whether waiting for a fuller batch makes sense. */

@@ -6,13 +6,14 @@ import { hasOtherConsumers } from '../plan/other-consumers.ts';
 import type { Action } from '../plan/plan.ts';
 import { planQueue } from '../plan/queue-plan.ts';
 import { remember } from '../plan/remember.ts';
-import { currentRevision, revisionFrom } from '../plan/revision.ts';
+import { currentRevision, revisionFrom, templateOf } from '../plan/revision.ts';
 import type { QueueObservation, Revision, Snapshot } from '../plan/snapshot.ts';
 import type { KubeObject } from '../ports.ts';
 import { applyAction } from './apply.ts';
 import { type Subject, tell, type World } from './interpreter.ts';
 import { observePods } from './observing-pods.ts';
 import type { QueueSession } from './queue-session.ts';
+import { tellConditions } from './telling-conditions.ts';
 import { tellHold } from './telling-hold.ts';
 import type { TurnResult } from './work-queue.ts';
 import { statusOf, unwrittenOf, writeStatus } from './writing-status.ts';
@@ -44,6 +45,7 @@ export async function reconcile(
   session.publishLeases(plan.leases);
   session.observer.setPace(plan.pace);
   tellHold(session.holdMemory?.hold, plan.holdMemory?.hold, subject, world);
+  tellConditions(previous.conditions, plan.status?.conditions, subject, world);
   session.holdMemory = plan.holdMemory;
   if (hasOtherConsumers(snapshot.inbox, snapshot.claims)) tellOfOthers(subject, world);
 
@@ -78,7 +80,7 @@ function observe(namespace: string, name: string, { object, session, world, pods
   const parsed = object && batchQueueFrom(object);
   const queue = parsed?.ok ? parsed.queue : undefined;
   const alive = object !== undefined && object.metadata.deletionTimestamp === undefined;
-  session.observer.watch(alive ? queue?.spec.queue.url : undefined);
+  session.lookAt(alive && queue ? { queue, template: templateOf(queue) } : undefined);
   const observation = session.observer.observation();
   const revisions = world.caches.revisions
     .byIndex(`${namespace}/${name}`)
@@ -104,6 +106,7 @@ function observe(namespace: string, name: string, { object, session, world, pods
     ),
     receiveProblem: session.intake.problem(),
     templateCheck: templateCheckOf(queue && currentRevision(queue, revisions), session),
+    preflight: session.preflight.answers(),
     pods,
     jobPods: world.caches.pods.byIndex(`${namespace}/${name}`),
     startEvents: session.startEvents,

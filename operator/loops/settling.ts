@@ -16,17 +16,17 @@ import { tellUser } from './telling-user.ts';
  * before it leaves the ledger to tell. What SQS has taken is recorded even when it refused the rest; then this throws.
  */
 export async function settle(action: Settle, subject: Subject, world: World): Promise<void> {
-  const { claim, verdicts } = action;
-  const { ledger } = claim;
-  if (ledger) {
+  const { claim, queue, verdicts } = action;
+  if (queue) {
     await world.heartbeat.withdraw(
-      ledger.queue,
+      queue,
       verdicts.map(({ message }) => message.id),
     );
     await releaseFollowers(action, subject, world);
   }
-  const answers = ledger ? await tellQueue(action, ledger.queue, world) : [];
-  const refused = answers.filter((answer) => answer.error && !mayGoUnsettled(action, answer));
+  const answers = queue ? await tellQueue(action, queue, world) : [];
+  const isUnread = subject.object === undefined;
+  const refused = answers.filter((answer) => answer.error && !mayGoUnsettled(action, answer, isUnread));
   const settled = answers.filter((answer) => !answer.error || !refused.includes(answer));
   const isFinal = action.final && refused.length === 0 && !settled.some(({ fate }) => fate === 'held');
   if (isFinal || settled.length > 0) await record({ action, settled, isFinal }, world);

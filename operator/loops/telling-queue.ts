@@ -139,12 +139,13 @@ function entryOf({ message }: Verdict): { id: string; receiptHandle: string } {
 }
 
 /**
- * Nothing may hang for a queue that cannot be reached any more. A queue that does not exist is owed nothing. A Job that
- * is being deleted waits for no release, because the timeout gives the message back as well; and for a delete only as
- * long as that may still work, because without it the message runs again.
+ * Nothing may hang for a queue that cannot be reached any more. A queue that does not exist is owed nothing, and neither is
+ * one that nobody reads any more and whose ServiceAccount is gone. A Job that is being deleted waits for no release, because
+ * the timeout gives the message back as well; and for a delete only as long as that may still work, because without it the
+ * message runs again.
  */
-export function mayGoUnsettled({ claim }: Settle, { verdict, error }: Answer): boolean {
+export function mayGoUnsettled({ claim }: Settle, { verdict, error }: Answer, isUnread: boolean): boolean {
   const isReturn = verdict.does === 'release' || verdict.does === 'reject';
   if (claim.deleting && (isReturn || error?.verdict === 'terminal')) return true;
-  return hasCode(error, 'QueueNotFound');
+  return hasCode(error, 'QueueNotFound') || (isUnread && hasCode(error, 'ServiceAccountNotFound'));
 }

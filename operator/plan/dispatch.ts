@@ -94,7 +94,9 @@ function adoptions(judged: readonly JudgedMessage[]): readonly Action[] {
       const again = messages.find(({ id }) => id === known.id);
       return again ? ledgerMessageFrom(again) : known;
     });
-    return [{ kind: 'adopt', messages, claim, ledger: { ...ledger, messages: held } }];
+    // Another ServiceAccount may have read them this time.
+    const queue = messages.at(-1)?.queue ?? ledger.queue;
+    return [{ kind: 'adopt', messages, claim, ledger: { ...ledger, queue, messages: held } }];
   });
 }
 

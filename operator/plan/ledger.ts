@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import type { BatchQueue } from '../api/batch-queue.ts';
 import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
 import { formatIndexes, parseIndexes } from './index-list.ts';
 import type { Fate, Ledger, LedgerMessage } from './job-facts.ts';
 import type { Message, QueueRef } from './message.ts';
+import { readerOf } from './queue-reader.ts';
 import { readJson } from './read-json.ts';
 
 const text = z.string().min(1);
@@ -20,9 +22,14 @@ const messageSchema = z.object({
   handleExpired: z.boolean().optional(),
 });
 
-const ledgerSchema: z.ZodType<Ledger> = z
+/** As it stands in the annotation: the namespace is the Job's own, whatever a text says. */
+interface StoredLedger extends Omit<Ledger, 'queue'> {
+  readonly queue: Omit<QueueRef, 'namespace'>;
+}
+
+const ledgerSchema: z.ZodType<StoredLedger> = z
   .object({
-    queue: z.object({ url: text, arn: text }),
+    queue: z.object({ url: text, arn: text, serviceAccountName: text.default('default') }),
     attempt: count,
     run: z.int().min(1).default(1),
     visibilityTimeoutSeconds: count,
@@ -86,8 +93,23 @@ export function withFates(ledger: Ledger, fates: ReadonlyMap<number, Exclude<Fat
   return { ...ledger, ...Object.fromEntries(lists) };
 }
 
-function indexesWith(ledger: Ledger, fate: (typeof SETTLED_FATES)[number]): ReadonlySet<number> | undefined {
+function indexesWith(
+  ledger: Omit<Ledger, 'queue'>,
+  fate: (typeof SETTLED_FATES)[number],
+): ReadonlySet<number> | undefined {
   return parseIndexes(ledger[fate] ?? '', ledger.messages.length);
+}
+
+/**
+ * As whom the messages of a ledger are renewed and settled: as whoever reads its queue now, because the ServiceAccount that
+ * read them may be gone. As that one where no BatchQueue reads it.
+ */
+export function settledThrough(
+  { queue }: Ledger,
+  live: BatchQueue | undefined,
+  polledArn: string | undefined,
+): QueueRef {
+  return live && polledArn === queue.arn ? { ...readerOf(live), arn: queue.arn } : queue;
 }
 
 /** Names a message: a redrive keeps its id, so in a dead-letter queue and in its source it is not the same one. */
@@ -96,16 +118,18 @@ export function messageKey(queue: QueueRef | undefined, messageId: string): stri
 }
 
 /** The annotation's text. */
-export function formatLedger(ledger: Ledger): string {
-  return JSON.stringify(ledger);
+export function formatLedger({ queue: { url, arn, serviceAccountName }, ...ledger }: Ledger): string {
+  const stored: StoredLedger = { queue: { url, arn, serviceAccountName }, ...ledger };
+  return JSON.stringify(stored);
 }
 
 /**
  * Reads a Job's ledger. Anybody who may edit Jobs may have edited it, so every field is checked; undefined when it
  * cannot be relied on.
  */
-export function parseLedger(job: KubeObject): Ledger | undefined {
-  return readJson(job.metadata.annotations?.[ANNOTATION_LEDGER], ledgerSchema);
+export function parseLedger({ metadata }: KubeObject): Ledger | undefined {
+  const stored = readJson(metadata.annotations?.[ANNOTATION_LEDGER], ledgerSchema);
+  return stored && { ...stored, queue: { ...stored.queue, namespace: metadata.namespace ?? '' } };
 }
 
 /** True while a settlement is still owed. */

@@ -1,3 +1,5 @@
+import type { QueueReader } from './queue-reader.ts';
+
 /** SQS queues and what they hand out. */
 
 /**
@@ -5,9 +7,9 @@
  * into a `Plan`, and the interpreter carries the plan out.
  */
 
-/** One SQS queue as the operator addresses it. The region is the ARN's; the URL is what SQS calls want. */
-export interface QueueRef {
-  readonly url: string;
+/** One SQS queue as the operator addresses it, and on whose behalf. The URL is what SQS calls want. */
+export interface QueueRef extends QueueReader {
+  /** As SQS itself tells it. */
   readonly arn: string;
 }
 

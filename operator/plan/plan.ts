@@ -83,6 +83,8 @@ export interface Verdict {
 export interface Settle {
   readonly kind: 'settle';
   readonly claim: Claim;
+  /** Where the messages are, and as whom SQS is told; undefined without a ledger. */
+  readonly queue: QueueRef | undefined;
   /** On FIFO queues in the order in which SQS must be told. */
   readonly verdicts: readonly Verdict[];
   /** True: nothing is owed after this and the finalizer goes. False: other indexes of the Job still run. */

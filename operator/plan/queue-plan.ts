@@ -6,13 +6,15 @@ import { planHistory } from './history.ts';
 import { planGate } from './intake-gate.ts';
 import { buildJob } from './job.ts';
 import type { Claim } from './job-facts.ts';
-import { isFifo, ledgerOf } from './ledger.ts';
+import { isFifo, ledgerOf, settledThrough } from './ledger.ts';
 import type { Message } from './message.ts';
 import type { Action, CreateAction, IntakeTarget, Lease, Pace, Plan } from './plan.ts';
+import { isHeldByPreflight } from './preflight.ts';
+import { readerOf } from './queue-reader.ts';
 import { awaitsRerun, isSuperseded, planReruns } from './rerun.ts';
 import { currentRevision, planRevisions } from './revision.ts';
 import { planSettlement, type SettlementContext } from './settlement.ts';
-import type { Revision, Snapshot } from './snapshot.ts';
+import type { QueueObservation, Revision, Snapshot } from './snapshot.ts';
 import { planStatus, type StatusSubject } from './status.ts';
 
 /** While pods of a deleted Job are ending, nothing tells us when they have: look again after this long. */
@@ -57,7 +59,7 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
     intake,
     holdMemory: gate.memory,
     pace: paceOf(snapshot, intake),
-    leases: leasesOf(claims),
+    leases: leasesOf(claims, live, snapshot.observation),
     status: subject && planStatus(snapshot, subject, current, gate),
     requeueAfterMs: nextLook(snapshot, [dispatch.lookAgainAtMs, reruns.nextAtMs, gate.lookAgainAtMs]),
   };
@@ -126,10 +128,11 @@ function isStopping(claim: Claim): boolean {
  * itself takes off what is in its inbox and what its polls have asked for.
  */
 function planIntake(queue: BatchQueue, room: number, snapshot: Snapshot): IntakeTarget | undefined {
-  const { observation, queueInUseBy } = snapshot;
+  const { observation, queueInUseBy, preflight } = snapshot;
   const { suspend, queue: settings } = queue.spec;
   if (suspend || observation.kind !== 'reachable' || queueInUseBy !== undefined) return undefined;
-  const ref = { url: settings.url, arn: observation.attributes.arn };
+  if (isHeldByPreflight(preflight)) return undefined;
+  const ref = { ...readerOf(queue), arn: observation.attributes.arn };
   return {
     queue: ref,
     room,
@@ -151,15 +154,21 @@ function perReceiveOfGroups(batchSize: number, snapshot: Snapshot): number {
  * A lease is kept until its settlement is done, also while the settlement itself cannot be carried out. Not for a Job
  * whose messages a later run holds, nor for a message that SQS has taken back.
  */
-function leasesOf(claims: readonly Claim[]): readonly Lease[] {
+function leasesOf(
+  claims: readonly Claim[],
+  live: BatchQueue | undefined,
+  observation: QueueObservation,
+): readonly Lease[] {
   const newest = newestClaims(claims);
+  const polledArn = observation.kind === 'reachable' ? observation.attributes.arn : undefined;
   return claims.flatMap((claim) => {
     const { ledger, held } = claim;
     if (!ledger || isSuperseded(claim, newest)) return [];
+    const queue = settledThrough(ledger, live, polledArn);
     return held
       .filter(({ handleExpired }) => !handleExpired)
       .map((message) => ({
-        queue: ledger.queue,
+        queue,
         messageId: message.id,
         receiptHandle: message.receiptHandle,
         receivedAtMs: message.receivedAtMs,
@@ -187,7 +196,7 @@ function planTemplateCheck(
 
 function sampleMessage(queue: BatchQueue, nowMs: number): Message {
   return {
-    queue: { url: queue.spec.queue.url, arn: 'none' },
+    queue: { ...readerOf(queue), arn: 'none' },
     id: 'template-check',
     body: '',
     receiptHandle: 'none',

@@ -33,7 +33,9 @@ const storedSchema = z.object({
 });
 
 /** Everything of the spec that shapes a Job, and nothing else: editing `maxConcurrentJobs` makes no revision. */
-export function templateOf(queue: BatchQueue): RevisionTemplate {
+export const templateOf: (queue: BatchQueue) => RevisionTemplate = remember(readTemplate);
+
+function readTemplate(queue: BatchQueue): RevisionTemplate {
   const { jobTemplate, serviceAccountName, storage, imagePullSecret } = queue.spec;
   return {
     jobTemplate,

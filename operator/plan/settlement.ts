@@ -3,7 +3,7 @@ import { type Backoff, backoffSeconds } from './backoff.ts';
 import { needsPods, newestClaims } from './claim.ts';
 import type { Claim, HeldMessage, PodsOfJob } from './job-facts.ts';
 import { clampDelay } from './lease.ts';
-import { isFifo, ledgerMessageFrom } from './ledger.ts';
+import { isFifo, ledgerMessageFrom, settledThrough } from './ledger.ts';
 import type { InboxMessage } from './message.ts';
 import { fifoOrder } from './message-group.ts';
 import type { Action, Settle, Verdict } from './plan.ts';
@@ -112,6 +112,7 @@ function settle(claim: Claim, judgement: Judgement, { final, note, context }: Se
   return {
     kind: 'settle',
     claim,
+    queue: claim.ledger && settledThrough(claim.ledger, context.queue, context.queueArn),
     verdicts,
     final: final && owed.length === 0,
     note,

@@ -5,6 +5,7 @@ import type { HoldMemory } from './intake-hold.ts';
 import type { Claim, PodsOfJob } from './job-facts.ts';
 import type { InboxMessage } from './message.ts';
 import type { ClaimAction } from './plan.ts';
+import type { Preflight } from './preflight.ts';
 
 /** What a reconcile turn gathers before it decides: no behaviour, and nothing that is not here may influence a plan. */
 
@@ -123,6 +124,8 @@ export interface Snapshot {
   /** Why the last receive failed, while it still does. */
   readonly receiveProblem: Problem | undefined;
   readonly templateCheck: TemplateCheck;
+  /** What was found about the things that a Job needs. */
+  readonly preflight: Preflight;
   /** Pods by Job name, for the claims that need it (see `needsPods`). */
   readonly pods: ReadonlyMap<string, PodsOfJob>;
   /** Every pod of the queue's Jobs, stripped to what decisions read. */

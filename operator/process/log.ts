@@ -9,6 +9,15 @@ export function createLog(level: string): Log {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     // A second line of defence: these must never be logged in the first place.
-    redact: ['receiptHandle', 'body', 'credentials', '*.receiptHandle', '*.body', '*.credentials'],
+    redact: [
+      'receiptHandle',
+      'body',
+      'credentials',
+      'token',
+      '*.receiptHandle',
+      '*.body',
+      '*.credentials',
+      '*.token',
+    ],
   });
 }

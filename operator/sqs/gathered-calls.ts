@@ -1,4 +1,5 @@
 import type { QueueRef } from '../plan/message.ts';
+import { readerKey } from '../plan/queue-reader.ts';
 import type { EntryResult, ReceiptEntry } from '../world.ts';
 import { MAX_BATCH } from './batches.ts';
 
@@ -23,7 +24,7 @@ interface Lane {
 
 /**
  * Puts entries of many callers into common requests, because SQS is paid by the request and a burst settles hundreds of
- * Jobs at once: a full batch goes at once, a smaller one as soon as none of its queue is under way. So nobody waits for
+ * Jobs at once: a full batch goes at once, a smaller one as soon as none of its queue and reader is under way. So nobody waits for
  * company while the queue is at rest. Each caller gets the results of its own entries.
  */
 export class GatheredCalls {
@@ -49,10 +50,10 @@ export class GatheredCalls {
   }
 
   #laneOf(queue: QueueRef): Lane {
-    const known = this.#lanes.get(queue.url);
+    const known = this.#lanes.get(readerKey(queue));
     if (known) return known;
     const lane: Lane = { queue, waiting: [], underWay: 0 };
-    this.#lanes.set(queue.url, lane);
+    this.#lanes.set(readerKey(queue), lane);
     return lane;
   }
 
@@ -60,7 +61,7 @@ export class GatheredCalls {
     const { waiting } = lane;
     while (waiting.length >= MAX_BATCH || (waiting.length > 0 && lane.underWay === 0))
       void this.#request(lane, waiting.splice(0, MAX_BATCH));
-    if (waiting.length === 0 && lane.underWay === 0) this.#lanes.delete(lane.queue.url);
+    if (waiting.length === 0 && lane.underWay === 0) this.#lanes.delete(readerKey(lane.queue));
   }
 
   async #request(lane: Lane, batch: readonly Waiting[]): Promise<void> {

@@ -1,3 +1,5 @@
+import { placeOf } from '../api/arn.ts';
+import { suffixOf } from '../api/aws-partitions.ts';
 import { parseQueueUrl } from '../api/queue-url.ts';
 import { OperatorError } from '../errors.ts';
 
@@ -20,7 +22,7 @@ export interface QueueEndpoint {
 
 /**
  * Decides where requests for a queue URL go. The URL is written by whoever may create a BatchQueue, and requests carry
- * the operator's credentials: so the host is checked here and the SDK is never left to follow it.
+ * credentials: so the host is checked here and the SDK is never left to follow it.
  *
  * Throws `HostNotAllowed` (terminal) for a host that is neither AWS's nor allowed by the installer.
  */
@@ -33,12 +35,12 @@ export function endpointFor(url: string, settings: QueueHostSettings): QueueEndp
       message: `not a queue URL: ${url}`,
     });
   }
-  const region = parsed.aws?.region ?? settings.defaultRegion;
+  const { region } = placeOf(parsed, settings.defaultRegion);
   if (!parsed.aws && !isAllowed(parsed.host, settings)) throw hostNotAllowed(parsed.host);
   if (settings.endpoint !== undefined) return { region, endpoint: settings.endpoint };
   if (!parsed.aws) return { region, endpoint: `${parsed.scheme}://${parsed.host}` };
-  const standard = parsed.hostname.startsWith(`sqs.${region}.`);
-  return { region, endpoint: standard ? undefined : `https://${parsed.host}` };
+  const isStandard = parsed.hostname === `sqs.${region}.${suffixOf(parsed.aws.partition)}`;
+  return { region, endpoint: isStandard ? undefined : `https://${parsed.host}` };
 }
 
 function isAllowed(host: string, { allowedHosts, endpoint }: QueueHostSettings): boolean {

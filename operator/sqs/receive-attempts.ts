@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { QueueRef } from '../plan/message.ts';
+import { readerKey } from '../plan/queue-reader.ts';
 import type { Clock } from '../ports.ts';
 import type { ReceiveOptions } from '../world.ts';
 
@@ -35,7 +36,7 @@ export class ReceiveAttempts {
 
   /** The attempt to make now: a lost one of this queue that asked for the same, or a new one. */
   begin(queue: QueueRef, options: ReceiveOptions): ReceiveAttempt {
-    const lost = (this.#lost.get(queue.url) ?? []).filter((attempt) => this.#isRemembered(attempt));
+    const lost = (this.#lost.get(readerKey(queue)) ?? []).filter((attempt) => this.#isRemembered(attempt));
     const again = lost.find((attempt) => isSameRequest(attempt.options, options));
     this.#keep(
       queue,
@@ -46,12 +47,12 @@ export class ReceiveAttempts {
 
   /** The attempt may have been carried out, and its answer will never be known. */
   lost(queue: QueueRef, attempt: ReceiveAttempt): void {
-    this.#keep(queue, [...(this.#lost.get(queue.url) ?? []), attempt]);
+    this.#keep(queue, [...(this.#lost.get(readerKey(queue)) ?? []), attempt]);
   }
 
   #keep(queue: QueueRef, attempts: readonly ReceiveAttempt[]): void {
-    if (attempts.length > 0) this.#lost.set(queue.url, attempts);
-    else this.#lost.delete(queue.url);
+    if (attempts.length > 0) this.#lost.set(readerKey(queue), attempts);
+    else this.#lost.delete(readerKey(queue));
   }
 
   #isRemembered({ startedAtMs, options }: ReceiveAttempt): boolean {

@@ -2,8 +2,11 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import type { Fence } from '../ports.ts';
-import { endpointFor, type QueueHostSettings } from './queue-hosts.ts';
+import type { AwsIdentities, AwsIdentity } from '../aws/aws-identities.ts';
+import { IdleMap } from '../aws/idle-map.ts';
+import type { QueueReader } from '../plan/queue-reader.ts';
+import type { Clock, Fence } from '../ports.ts';
+import { endpointFor, type QueueEndpoint, type QueueHostSettings } from './queue-hosts.ts';
 
 /**
  * What a request is for. Each purpose has its own client with its own sockets, retry budget and timeouts, so that
@@ -25,45 +28,90 @@ const ATTEMPTS: Readonly<Record<Purpose, number>> = { poll: 1, settle: 3, renew:
 /** Sockets per host; more than the SDK's 50, because every polled queue pins one. */
 const MAX_SOCKETS: Readonly<Record<Purpose, number>> = { poll: 4_096, settle: 256, renew: 64 };
 
+/** How AWS says that it does not take credentials, whatever they are for. */
+const REFUSED: ReadonlySet<string> = new Set([
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'InvalidClientTokenId',
+  'UnrecognizedClientException',
+]);
+
+export interface SqsClientsOptions {
+  readonly hosts: QueueHostSettings;
+  readonly identities: AwsIdentities;
+  readonly clock: Clock;
+  readonly fence?: Fence | undefined;
+}
+
 /**
- * Clients by purpose, region and endpoint; made when first needed.
+ * Clients by purpose, identity, region and endpoint; made when first needed and gone a while after their last use. Sockets
+ * are by purpose only: what goes out over one is signed by each client for itself.
  *
  * With a fence nothing is received, deleted or given back that it does not permit at the moment of sending, the SDK's own
  * repetitions included: `NotLeader`. A poll waits instead while that may change, and then brings nothing. Renewals need no
  * permission, as they only keep what is in flight where it is.
  */
 export class SqsClients {
-  readonly #settings: QueueHostSettings;
-  readonly #fence: Fence | undefined;
-  readonly #clients = new Map<string, SQSClient>();
+  readonly #options: SqsClientsOptions;
+  readonly #clients: IdleMap<SQSClient>;
+  readonly #handlers = {
+    poll: requestHandler('poll'),
+    settle: requestHandler('settle'),
+    renew: requestHandler('renew'),
+  } as const satisfies Record<Purpose, NodeHttpHandler>;
 
-  constructor(settings: QueueHostSettings, fence?: Fence) {
-    this.#settings = settings;
-    this.#fence = fence;
+  constructor(options: SqsClientsOptions) {
+    this.#options = options;
+    this.#clients = new IdleMap(options.clock);
   }
 
-  /** The client for a queue. Throws `HostNotAllowed` or `InvalidQueueUrl` without contacting anything. */
-  clientFor(url: string, purpose: Purpose): SQSClient {
-    const { region, endpoint } = endpointFor(url, this.#settings);
-    const key = [purpose, region, endpoint ?? ''].join(' ');
-    const known = this.#clients.get(key);
-    if (known) return known;
+  /** The client for a reader's queue. Throws `HostNotAllowed` or `InvalidQueueUrl` without contacting anything. */
+  clientFor(reader: QueueReader, purpose: Purpose): SQSClient {
+    const { region, endpoint } = endpointFor(reader.url, this.#options.hosts);
+    const identity = this.#options.identities.identityOf(reader);
+    const key = [purpose, region, endpoint ?? '', keyOf(identity)].join(' ');
+    return this.#clients.use(key, () => this.#make({ region, endpoint }, identity, purpose));
+  }
+
+  /** Whose permissions a reader's requests need, in words. */
+  whose(reader: QueueReader): string {
+    const identity = this.#options.identities.identityOf(reader);
+    if (identity.kind === 'operator') return "the operator's identity";
+    return `the role of ServiceAccount ${identity.namespace}/${identity.name}`;
+  }
+
+  /** Closes every connection; only after the loops have ended. */
+  destroy(): void {
+    this.#clients.clear();
+    for (const handler of Object.values(this.#handlers)) handler.destroy();
+  }
+
+  #make({ region, endpoint }: QueueEndpoint, identity: AwsIdentity, purpose: Purpose): SQSClient {
+    const credentials = this.#options.identities.credentialsFor(identity, region);
     const client = new SQSClient({
       region,
       ...(endpoint !== undefined && { endpoint }),
+      credentials,
       // Otherwise the SDK sends the signed request to whatever host the URL names.
       useQueueUrlAsEndpoint: false,
       userAgentAppId: 'batchqueue',
       maxAttempts: ATTEMPTS[purpose],
-      requestHandler: requestHandler(purpose),
+      requestHandler: this.#handlers[purpose],
     });
     this.#guard(client, purpose);
-    this.#clients.set(key, client);
+    client.middlewareStack.add(
+      (next) => (args) =>
+        next(args).catch((error: unknown) => {
+          if (error instanceof Error && REFUSED.has(error.name)) credentials.refused?.();
+          throw error;
+        }),
+      { name: 'tellOfRefusal', step: 'initialize' },
+    );
     return client;
   }
 
   #guard({ middlewareStack }: SQSClient, purpose: Purpose): void {
-    const fence = this.#fence;
+    const { fence } = this.#options;
     if (!fence || purpose === 'renew') return;
     middlewareStack.add(
       (next) => async (args) => {
@@ -85,12 +133,10 @@ export class SqsClients {
       { name: 'permit', step: 'deserialize', priority: 'low' },
     );
   }
+}
 
-  /** Closes every connection; only after the loops have ended. */
-  destroy(): void {
-    for (const client of this.#clients.values()) client.destroy();
-    this.#clients.clear();
-  }
+function keyOf(identity: AwsIdentity): string {
+  return identity.kind === 'operator' ? '' : `${identity.namespace}/${identity.name}`;
 }
 
 function requestHandler(purpose: Purpose): NodeHttpHandler {

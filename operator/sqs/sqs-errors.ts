@@ -19,7 +19,7 @@ interface Class {
   readonly verdict: Verdict;
   readonly names: readonly string[];
   /** What somebody must do; part of the message, because it ends up in a condition. */
-  readonly remedy?: string;
+  readonly remedy?: (whose: string) => string;
 }
 
 const DENIED = [
@@ -29,8 +29,13 @@ const DENIED = [
   'UnrecognizedClientException',
   'SignatureDoesNotMatch',
   'InvalidSecurity',
+  'MissingAuthenticationToken',
+  'NotAuthorized',
+  'OptInRequired',
   'KmsAccessDenied',
   'KMS.AccessDeniedException',
+];
+const KEY_UNUSABLE = [
   'KmsDisabled',
   'KMS.DisabledException',
   'KmsInvalidState',
@@ -64,13 +69,14 @@ const PASSING_OR_LOST: readonly Class[] = [
     code: 'CredentialsExpired',
     verdict: 'terminal',
     names: ['ExpiredToken', 'ExpiredTokenException'],
-    remedy: "The operator's AWS credentials have run out: renew what they come from.",
+    remedy: (whose) => `The credentials of ${whose} have run out: renew what they come from.`,
   },
   {
     code: 'NoCredentials',
     verdict: 'terminal',
     names: ['CredentialsProviderError', 'ProviderError'],
-    remedy: 'Give the operator an AWS identity (IRSA, EKS Pod Identity) or credentials in its environment.',
+    remedy: () =>
+      'Give the operator an AWS identity (IRSA, EKS Pod Identity) or credentials in its environment.',
   },
 ];
 
@@ -80,15 +86,22 @@ const CLASSES: readonly Class[] = [
     code: 'QueueNotFound',
     verdict: 'terminal',
     names: NOT_FOUND,
-    remedy: 'Create the queue, or correct region, account and name in spec.queue.url.',
+    remedy: () => 'Create the queue, or correct region, account and name in spec.queue.url.',
   },
   {
     code: 'QueueAccessDenied',
     verdict: 'terminal',
     names: DENIED,
-    remedy:
-      "Allow the operator's identity sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and " +
+    remedy: (whose) =>
+      `Allow ${whose} sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and ` +
       'sqs:GetQueueAttributes on the queue, and kms:Decrypt on its key if it has one.',
+  },
+  {
+    code: 'QueueKeyUnusable',
+    verdict: 'terminal',
+    names: KEY_UNUSABLE,
+    remedy: () =>
+      "Messages are encrypted with a KMS key that cannot be used: enable it, or correct the queue's KmsMasterKeyId.",
   },
   { code: 'RequestRefused', verdict: 'terminal', names: ['InvalidParameterValue', 'UnsupportedOperation'] },
 ];
@@ -100,14 +113,14 @@ const DEAD_LETTER_CLASSES: readonly Class[] = [
     code: 'DeadLetterQueueNotFound',
     verdict: 'terminal',
     names: NOT_FOUND,
-    remedy: "Create the dead-letter queue, or correct the queue's redrive policy.",
+    remedy: () => "Create the dead-letter queue, or correct the queue's redrive policy.",
   },
   {
     code: 'DeadLetterAccessDenied',
     verdict: 'terminal',
-    names: DENIED,
-    remedy:
-      "Allow the operator's identity sqs:SendMessage on the dead-letter queue, and kms:GenerateDataKey and " +
+    names: [...DENIED, ...KEY_UNUSABLE],
+    remedy: (whose) =>
+      `Allow ${whose} sqs:SendMessage on the dead-letter queue, and kms:GenerateDataKey and ` +
       'kms:Decrypt on its key if it has one; or set spec.deadLetter.sendRejected to false.',
   },
   {
@@ -120,7 +133,7 @@ const DEAD_LETTER_CLASSES: readonly Class[] = [
       'BatchRequestTooLong',
       'UnsupportedOperation',
     ],
-    remedy: "The dead-letter queue must be of its source's type and take messages of the same size.",
+    remedy: () => "The dead-letter queue must be of its source's type and take messages of the same size.",
   },
 ];
 
@@ -147,6 +160,8 @@ export type Operation =
 /** Where a failure comes from. */
 export interface Call {
   readonly operation: Operation;
+  /** In whose name it was made, for who must be allowed what. */
+  readonly whose?: string;
   /** The receipt handles it carried: whoever reads one may delete the message, so no error quotes them. */
   readonly handles?: readonly string[];
 }
@@ -165,13 +180,13 @@ export function sqsEntryError(call: Call, code: string | undefined, text: string
 }
 
 function classified(call: Call, name: string, text: string, cause: unknown): OperatorError {
-  const { operation, handles = [] } = call;
+  const { operation, whose = 'the identity that reads the queue', handles = [] } = call;
   const bare = bareName(name);
   const { code, verdict, remedy } = classOf(operation, bare, text, cause);
   const clean = handles.reduce((rest, handle) => rest.replaceAll(handle, '…'), text);
   // The text of a lost lease is about its receipt handle and nothing else.
   const detail = verdict === 'lost' ? bare : `${bare}: ${clean}`;
-  const message = [`${operation}: ${detail}`, remedy].filter(Boolean).join(' ');
+  const message = [`${operation}: ${detail}`, remedy?.(whose)].filter(Boolean).join(' ');
   const isQuotable = verdict !== 'lost' && clean === text;
   return new OperatorError({ code, verdict, message, ...(isQuotable && { cause }) });
 }

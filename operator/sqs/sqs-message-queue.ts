@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { deadLetterUrl } from '../api/queue-url.ts';
 import { hasCode } from '../errors.ts';
 import type { Message, QueueRef } from '../plan/message.ts';
+import type { QueueReader } from '../plan/queue-reader.ts';
 import type { QueueAttributes } from '../plan/snapshot.ts';
 import type { Clock } from '../ports.ts';
 import type { DeadLetterCopy, EntryResult, MessageQueue, ReceiptEntry, ReceiveOptions } from '../world.ts';
@@ -64,11 +65,12 @@ export class SqsMessageQueue implements MessageQueue {
   #delete(queue: QueueRef, entries: readonly ReceiptEntry[]): Promise<readonly EntryResult[]> {
     return sendBatches(inTens(entries), {
       operation: 'DeleteMessage',
+      whose: this.#clients.whose(queue),
       handles: handlesOf(entries),
       inOrder: isFifo(queue),
       send: async (batch) => {
         const command = new DeleteMessageBatchCommand({ QueueUrl: queue.url, Entries: batch.map(receipt) });
-        return await this.#clients.clientFor(queue.url, 'settle').send(command);
+        return await this.#clients.clientFor(queue, 'settle').send(command);
       },
     });
   }
@@ -78,23 +80,27 @@ export class SqsMessageQueue implements MessageQueue {
     deadLetterArn: string,
     copies: readonly DeadLetterCopy[],
   ): Promise<readonly EntryResult[]> {
-    const url = deadLetterUrl(queue.url, deadLetterArn);
+    const deadLetters = { ...queue, url: deadLetterUrl(queue.url, deadLetterArn) };
     const prepared = copies.map((copy) => prepareCopy(copy, { sourceArn: queue.arn, deadLetterArn }));
     return sendBatches(batchesOf(prepared), {
       operation: 'SendMessage',
+      whose: this.#clients.whose(deadLetters),
       inOrder: deadLetterArn.endsWith('.fifo'),
       send: async (batch) => {
         const entries = batch.map(({ entry }, index) => ({ ...entry, Id: String(index) }));
-        const command = new SendMessageBatchCommand({ QueueUrl: url, Entries: entries });
-        return await this.#clients.clientFor(url, 'settle').send(command);
+        const command = new SendMessageBatchCommand({ QueueUrl: deadLetters.url, Entries: entries });
+        return await this.#clients.clientFor(deadLetters, 'settle').send(command);
       },
     });
   }
 
-  async describe(url: string): Promise<QueueAttributes> {
-    const command = new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['All'] });
-    const { Attributes: attributes = {} } = await this.#call('GetQueueAttributes', url, 'settle', (client) =>
-      client.send(command),
+  async describe(reader: QueueReader): Promise<QueueAttributes> {
+    const command = new GetQueueAttributesCommand({ QueueUrl: reader.url, AttributeNames: ['All'] });
+    const { Attributes: attributes = {} } = await this.#call(
+      'GetQueueAttributes',
+      reader,
+      'settle',
+      (client) => client.send(command),
     );
     const redrive = parseRedrivePolicy(attributes.RedrivePolicy);
     return {
@@ -125,7 +131,7 @@ export class SqsMessageQueue implements MessageQueue {
       MessageAttributeNames: ['All'],
       ...(id !== undefined && { ReceiveRequestAttemptId: id }),
     });
-    const { Messages = [] } = await this.#call('ReceiveMessage', queue.url, 'poll', (client) =>
+    const { Messages = [] } = await this.#call('ReceiveMessage', queue, 'poll', (client) =>
       client.send(command),
     );
     const receive = { queue, receivedAtMs, arrivedAtMs: this.#clock.now(), visibilityTimeoutSeconds };
@@ -135,6 +141,7 @@ export class SqsMessageQueue implements MessageQueue {
   #changeVisibility(queue: QueueRef, entries: readonly ReceiptEntry[], seconds: number, purpose: Purpose) {
     return sendBatches(inTens(entries), {
       operation: 'ChangeMessageVisibility',
+      whose: this.#clients.whose(queue),
       handles: handlesOf(entries),
       inOrder: purpose === 'settle' && isFifo(queue),
       send: async (batch) => {
@@ -142,22 +149,22 @@ export class SqsMessageQueue implements MessageQueue {
           QueueUrl: queue.url,
           Entries: batch.map((entry, index) => ({ ...receipt(entry, index), VisibilityTimeout: seconds })),
         });
-        return await this.#clients.clientFor(queue.url, purpose).send(command);
+        return await this.#clients.clientFor(queue, purpose).send(command);
       },
     });
   }
 
   async #call<T>(
     operation: Operation,
-    url: string,
+    reader: QueueReader,
     purpose: Purpose,
     send: (client: SQSClient) => Promise<T>,
   ): Promise<T> {
-    const client = this.#clients.clientFor(url, purpose);
+    const client = this.#clients.clientFor(reader, purpose);
     try {
       return await send(client);
     } catch (error) {
-      throw sqsError({ operation }, error);
+      throw sqsError({ operation, whose: this.#clients.whose(reader) }, error);
     }
   }
 }

@@ -66,9 +66,9 @@ export class Stage {
   /** Until the polls of this queue that have been started have surely arrived, also where everything is slow. */
   async untilPolling(queue: QueueRef): Promise<void> {
     await this.sleep(500);
-    await this.port.describe(queue.url);
+    await this.port.describe(queue);
     await this.sleep(1_000);
-    await this.port.describe(queue.url);
+    await this.port.describe(queue);
   }
 
   sleep(ms: number): Promise<void> {

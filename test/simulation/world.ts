@@ -124,7 +124,7 @@ export class World implements WorldView {
     const arn = `arn:aws:sqs:${REGION}:${ACCOUNT}:${queueName}`;
     const model = new ModelQueue({
       clock: this.clock,
-      queue: { url, arn },
+      queue: { namespace, serviceAccountName: 'default', url, arn },
       prefix: String(this.tenants.length + 1).padStart(8, '0'),
       deadLetterArn: maxReceiveCount === undefined ? undefined : arn.replace(queueName, deadLetterName),
       maxReceiveCount,

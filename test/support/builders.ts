@@ -24,6 +24,8 @@ import type { KubeObject, ObjectMeta } from '../../operator/ports.ts';
 export const NOW_MS = Date.UTC(2026, 0, 1, 12);
 
 export const QUEUE: QueueRef = {
+  namespace: 'shop',
+  serviceAccountName: 'default',
   url: 'https://sqs.us-east-1.amazonaws.com/123456789012/orders',
   arn: 'arn:aws:sqs:us-east-1:123456789012:orders',
 };
@@ -247,6 +249,7 @@ export function aSnapshot(parts: Partial<Snapshot> = {}): Snapshot {
     queueInUseBy: undefined,
     receiveProblem: undefined,
     templateCheck: { kind: 'valid' },
+    preflight: {},
     pods: new Map(),
     jobPods: [],
     startEvents: new Map(),

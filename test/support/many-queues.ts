@@ -16,7 +16,7 @@ import {
 import { ApiServer } from '../simulation/kubernetes/api-server.ts';
 import { Garbage } from '../simulation/kubernetes/garbage.ts';
 import { sqsFailure } from '../simulation/sqs/failures.ts';
-import { aMessage, attributesOf } from './builders.ts';
+import { aMessage, attributesOf, QUEUE } from './builders.ts';
 import { MemoryLog } from './logs.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { done } from './stub-queue.ts';
@@ -55,6 +55,7 @@ export class ManyQueues {
       kube: this.#kubeApi(),
       queue: this.#messageQueue(),
       events: { record: () => undefined },
+      checks: [],
       clock,
       log: new MemoryLog(),
       caches,
@@ -95,7 +96,7 @@ export class ManyQueues {
   send(queue: string, id: string): void {
     const { messages, wake } = this.#queueOf(queue);
     messages.push(
-      aMessage({ id, queue: { url: urlOf(queue), arn: arnOf(queue) }, sentAtMs: this.clock.now() }),
+      aMessage({ id, queue: { ...QUEUE, url: urlOf(queue), arn: arnOf(queue) }, sentAtMs: this.clock.now() }),
     );
     wake?.();
   }
@@ -149,7 +150,7 @@ export class ManyQueues {
       renew: ({ url }, entries) => settle(url, entries),
       delete: ({ url }, entries) => settle(url, entries),
       sendToDeadLetter: ({ url }, _, copies) => this.#answer(url, () => done(copies.map(({ id }) => id))),
-      describe: (url) => this.#answer<QueueAttributes>(url, () => describe(url)),
+      describe: ({ url }) => this.#answer<QueueAttributes>(url, () => describe(url)),
     };
   }
 

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { markedEnvironment } from '../cluster/processes.ts';
 import { clusterDirectory } from '../jest/clusters.ts';
 import { eventually } from './eventually.ts';
+import { OWN_IDENTITY } from './one-identity.ts';
 import { EMULATOR_REGION } from './sqs-emulator.ts';
 
 const MAIN = fileURLToPath(new URL('../../operator/main.ts', import.meta.url));
@@ -24,6 +25,8 @@ export interface OperatorOptions {
   readonly namespaces: readonly string[];
   /** Undefined: it acts without being elected. */
   readonly election?: ElectionSettings | undefined;
+  /** Further flags; default: every queue is read with the operator's own credentials. */
+  readonly flags?: readonly string[];
   /** File of the program; default: its TypeScript sources. */
   readonly program?: string;
 }
@@ -77,7 +80,8 @@ export class OperatorProcess {
       'health-port': '0',
     };
     const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-    return new OperatorProcess([...args, ...electionFlags(options.election)], options.program);
+    const { election, flags: others = OWN_IDENTITY } = options;
+    return new OperatorProcess([...args, ...others, ...electionFlags(election)], options.program);
   }
 
   /** Everything it has written so far. */

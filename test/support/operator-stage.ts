@@ -32,10 +32,12 @@ export interface StageOperatorOptions {
   readonly cases?: readonly string[];
   /** A proxy in front of the API server, which adds no credentials of its own. */
   readonly through?: KubernetesProxy;
-  /** Default: the stage's own. */
-  readonly sqs?: SqsProxy;
+  /** What stands in front of the emulator; default: the stage's own proxy. */
+  readonly sqs?: { endpoint(): string };
   /** Default: the TypeScript sources. */
   readonly program?: string;
+  /** Instead of the flags that let it read every queue with its own credentials. */
+  readonly flags?: readonly string[];
   /** Undefined for an operator that is alone; see `prepareElection`. */
   readonly election?: ElectionSettings;
 }
@@ -114,13 +116,14 @@ export class OperatorStage {
 
   /** Starts an operator and does not wait for it. */
   async launchOperator(options: StageOperatorOptions = {}): Promise<OperatorProcess> {
-    const { cases = this.#cases, through, sqs = this.sqs, program, election } = options;
+    const { cases = this.#cases, through, sqs = this.sqs, program, flags, election } = options;
     const operator = OperatorProcess.launch({
       kubeconfigPath: through ? await this.#kubeconfigThrough(through) : this.operatorKubeconfigPath(),
       sqsEndpoint: sqs.endpoint(),
       namespaces: cases.map((name) => this.namespace(name)),
       election,
       ...(program !== undefined && { program }),
+      ...(flags !== undefined && { flags }),
     });
     this.#operators.push(operator);
     return operator;

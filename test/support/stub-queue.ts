@@ -1,4 +1,5 @@
 import type { Message, QueueRef } from '../../operator/plan/message.ts';
+import type { QueueReader } from '../../operator/plan/queue-reader.ts';
 import type { QueueAttributes } from '../../operator/plan/snapshot.ts';
 import type {
   DeadLetterCopy,
@@ -65,7 +66,7 @@ export class StubQueue implements MessageQueue {
     return this.copyAnswer(copies.map(({ id }) => id));
   }
 
-  async describe(url: string): Promise<QueueAttributes> {
+  async describe({ url }: QueueReader): Promise<QueueAttributes> {
     this.described.push(url);
     if (url !== DEAD_LETTER_URL) return await this.describeAnswer();
     return attributesOf({ visible: await this.deadLetterAnswer(), deadLetterArn: undefined });

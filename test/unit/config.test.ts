@@ -5,6 +5,9 @@ const DEFAULTS = {
   namespaces: [],
   kubeconfig: undefined,
   sqsEndpoint: undefined,
+  stsEndpoint: undefined,
+  operatorIdentityNamespaces: [],
+  operatorIdentityQueues: [],
   allowedQueueHosts: [],
   awsRegion: 'us-east-1',
   leaderElect: true,
@@ -37,6 +40,7 @@ describe('loadConfig', () => {
       'a.test,b.test:9324',
       ['a.test', 'b.test:9324'],
     ],
+    ['sts-endpoint', 'BATCHQUEUE_STS_ENDPOINT', 'http://127.0.0.1:9325', 'http://127.0.0.1:9325'],
     ['aws-region', 'AWS_REGION', 'us-gov-west-1', 'us-gov-west-1'],
     ['leader-elect', 'BATCHQUEUE_LEADER_ELECT', 'false', false],
     ['lease-namespace', 'BATCHQUEUE_LEASE_NAMESPACE', 'system', 'system'],
@@ -75,6 +79,29 @@ describe('loadConfig', () => {
     expect(problemsOf(loadConfig(args, {})).map((problem) => problem.split(' ')[0])).toEqual(flags);
   });
 
+  test.each([
+    ['a, team-b', 'arn:aws:sqs:*:123456789012:orders-?', ['a', 'team-b']],
+    ['*', 'arn:*', ['*']],
+  ])("lends the operator's identity to %s for %s", (namespaces, queues, expected) => {
+    const config = { operatorIdentityNamespaces: expected, operatorIdentityQueues: [queues] };
+    const flags = ['--operator-identity-namespaces', namespaces, '--operator-identity-queues', queues];
+    expect(loadConfig(flags, {})).toEqual({ ok: true, config: { ...DEFAULTS, ...config } });
+    const variables = {
+      BATCHQUEUE_OPERATOR_IDENTITY_NAMESPACES: namespaces,
+      BATCHQUEUE_OPERATOR_IDENTITY_QUEUES: queues,
+    };
+    expect(loadConfig([], variables)).toEqual({ ok: true, config: { ...DEFAULTS, ...config } });
+  });
+
+  test.each([
+    ['--operator-identity-namespaces=a', '--operator-identity-queues', '--operator-identity-namespaces'],
+    ['--operator-identity-queues=arn:*', '--operator-identity-namespaces', '--operator-identity-queues'],
+  ])('refuses %s alone', (given, missing, other) => {
+    const [problem = '', ...more] = problemsOf(loadConfig([given], {}));
+    expect(problem).toMatch(new RegExp(`^${missing} .*must be given with ${other}`));
+    expect(more).toEqual([]);
+  });
+
   test('takes the flag when both are given', () => {
     const result = loadConfig(['--health-port', '1', '--namespaces', 'flag'], {
       BATCHQUEUE_HEALTH_PORT: 'not a port',
@@ -93,6 +120,14 @@ describe('loadConfig', () => {
     ['namespaces', 'UPPER', 'must be a comma-separated list of namespace names'],
     ['namespaces', 'a,b c', 'must be a comma-separated list of namespace names'],
     ['namespaces', 'a'.repeat(64), 'must be a comma-separated list of namespace names'],
+    ['sts-endpoint', 'sts.amazonaws.com', 'must be an http or https URL'],
+    ['operator-identity-namespaces', 'a*', 'must be a comma-separated list of namespace names or *'],
+    ['operator-identity-queues', '*', 'must be a comma-separated list of ARN patterns'],
+    [
+      'operator-identity-queues',
+      'https://sqs.us-east-1.amazonaws.com/1/q',
+      'must be a comma-separated list of ARN patterns',
+    ],
     ['sqs-endpoint', 'localhost:9324', 'must be an http or https URL'],
     ['sqs-endpoint', 'ftp://a', 'must be an http or https URL'],
     ['allowed-queue-hosts', 'http://a', 'must be a comma-separated list of hosts'],

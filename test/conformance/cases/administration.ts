@@ -11,8 +11,9 @@ export const ADMINISTRATION: readonly Case[] = [
     needs: NEEDS,
     aws: { received: GONE, described: GONE, renewed: [GONE], deleted: [GONE, GONE] },
     observe: async (stage) => {
-      const { url, arn } = await stage.queue();
-      return await askAll(stage, { url: `${url}-never-made`, arn: `${arn}-never-made` });
+      const queue = await stage.queue();
+      const [url, arn] = [`${queue.url}-never-made`, `${queue.arn}-never-made`];
+      return await askAll(stage, { ...queue, url, arn });
     },
   },
   {
@@ -37,7 +38,7 @@ export const ADMINISTRATION: readonly Case[] = [
       for (const body of ['1', '2', '3']) await stage.send(queue, body);
       await stage.subject.purge(queue);
       const { visible } = await stage.eventually(
-        () => stage.port.describe(queue.url),
+        () => stage.port.describe(queue),
         (seen) => seen.visible === 0,
       );
       return visible;
@@ -61,7 +62,7 @@ async function askAll({ port }: Stage, queue: QueueRef): Promise<object> {
   const entries = ['a', 'b'].map((id) => ({ id, receiptHandle: 'handle' }));
   return {
     received: await fate(port.receive(queue, { max: 1, visibilityTimeoutSeconds: 30, waitSeconds: 0 })),
-    described: await fate(port.describe(queue.url)),
+    described: await fate(port.describe(queue)),
     renewed: await fates(port.renew(queue, entries.slice(1), 30)),
     deleted: await fates(port.delete(queue, entries)),
   };

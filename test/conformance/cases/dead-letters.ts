@@ -23,7 +23,10 @@ export const DEAD_LETTERS: readonly Case[] = [
         await stage.port.changeVisibility(queue, [entryOf(message)], 0);
       }
       const letters = await stage.eventually(
-        async () => (await stage.port.describe(deadLetterUrl(queue.url, dead.arn))).visible,
+        async () => {
+          const url = deadLetterUrl(queue.url, dead.arn);
+          return (await stage.port.describe({ ...queue, url })).visible;
+        },
         (visible) => visible === 1,
       );
       return { received, letters, dead: bodiesOf(await stage.receive(dead)) };
@@ -74,10 +77,10 @@ export const DEAD_LETTERS: readonly Case[] = [
     observe: async (stage) => {
       const { queue, dead } = await stage.withDeadLetters(7, { retentionSeconds: 7_200 });
       const seen = [];
-      for (const { url, arn } of [queue, await stage.fifo()]) {
-        const { deadLetterArn, kmsKeyId, ...rest } = await stage.port.describe(url);
+      for (const asked of [queue, await stage.fifo()]) {
+        const { deadLetterArn, kmsKeyId, ...rest } = await stage.port.describe(asked);
         const { maxReceiveCount, retentionSeconds, fifo } = rest;
-        if (rest.arn !== arn) throw new Error(`${rest.arn} is not ${arn}`);
+        if (rest.arn !== asked.arn) throw new Error(`${rest.arn} is not ${asked.arn}`);
         const deadLetter = deadLetterArn === dead.arn;
         seen.push({ deadLetter, maxReceiveCount, retentionSeconds, fifo, encrypted: kmsKeyId !== undefined });
       }

@@ -118,7 +118,7 @@ export const RECEIVING: readonly Case[] = [
       for (const body of ['0', '1', '2']) await stage.send(queue, body);
       await stage.receive(queue, { max: 1, visibilityTimeoutSeconds: 300 });
       const { visible, inFlight } = await stage.eventually(
-        () => stage.port.describe(queue.url),
+        () => stage.port.describe(queue),
         (seen) => seen.visible === 2 && seen.inFlight === 1,
       );
       return { visible, inFlight };

@@ -12,8 +12,8 @@ import {
 } from '@aws-sdk/client-sqs';
 import type { MessageAttribute, QueueRef } from '../../../operator/plan/message.ts';
 import { systemClock } from '../../../operator/process/system-clock.ts';
-import { SqsClients } from '../../../operator/sqs/sqs-clients.ts';
 import { SqsMessageQueue } from '../../../operator/sqs/sqs-message-queue.ts';
+import { ANY_READER, clientsOfOne } from '../../support/one-identity.ts';
 import {
   ALL_FEATURES,
   type OutgoingMessage,
@@ -37,7 +37,7 @@ export interface EndpointOptions {
 /** The real adapter in front of an SQS endpoint, with credentials from the environment. Queues get a random prefix. */
 export function endpointSubject(options: EndpointOptions): Subject {
   const { endpoint, region } = options;
-  const clients = new SqsClients({ endpoint, allowedHosts: [], defaultRegion: region });
+  const clients = clientsOfOne(endpoint, { hosts: { endpoint, allowedHosts: [], defaultRegion: region } });
   const client = new SQSClient({
     region,
     ...(endpoint !== undefined && { endpoint }),
@@ -56,7 +56,7 @@ export function endpointSubject(options: EndpointOptions): Subject {
     patienceMs: options.patienceMs,
     createQueue: async (spec) => {
       const name = `${prefix}-${made.length}${spec.fifo ? '.fifo' : ''}`;
-      const place = made.push({ url: '', arn: '' }) - 1;
+      const place = made.push({ ...ANY_READER, url: '', arn: '' }) - 1;
       const queue = await createQueue(client, name, spec);
       made[place] =
         endpoint === undefined ? queue : { ...queue, url: endpoint + new URL(queue.url).pathname };
@@ -107,7 +107,7 @@ async function createQueue(client: SQSClient, name: string, spec: QueueSpec): Pr
   const { Attributes } = await client.send(
     new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['QueueArn'] }),
   );
-  return { url, arn: Attributes?.QueueArn ?? '' };
+  return { ...ANY_READER, url, arn: Attributes?.QueueArn ?? '' };
 }
 
 async function send(client: SQSClient, { url }: QueueRef, message: OutgoingMessage): Promise<string> {

@@ -1,6 +1,7 @@
 import type { QueueRef } from '../../../operator/plan/message.ts';
 import type { ReceiptEntry } from '../../../operator/world.ts';
 import { ModelQueue, type QueueWatcher } from '../../simulation/sqs/model-queue.ts';
+import { ANY_READER } from '../../support/one-identity.ts';
 import type { Delivery, Feature, QueueSpec, Subject } from '../subject.ts';
 import { RunningClock } from './running-clock.ts';
 
@@ -28,6 +29,7 @@ export function startModelQueue(): Promise<Subject> {
   const createQueue = (spec: QueueSpec): QueueRef => {
     const name = `queue-${models.size}${spec.fifo ? '.fifo' : ''}`;
     const queue = {
+      ...ANY_READER,
       url: `https://sqs.us-east-1.amazonaws.com/123456789012/${name}`,
       arn: `arn:aws:sqs:us-east-1:123456789012:${name}`,
     };
@@ -54,7 +56,7 @@ export function startModelQueue(): Promise<Subject> {
       renew: async (...asked) => change(...asked),
       delete: async (queue, entries) => entries.map((entry) => modelOf(queue).delete(entry)),
       sendToDeadLetter: async (queue, _, copies) => copies.map((copy) => modelOf(queue).takeCopy(copy)),
-      describe: async (url) => modelOf({ url }).describe(url),
+      describe: async (reader) => modelOf(reader).describe(reader.url),
     },
     createQueue: async (spec) => createQueue(spec),
     send: async (queue, { body, groupId, deduplicationId }) =>

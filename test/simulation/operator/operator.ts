@@ -75,6 +75,7 @@ export class Operator {
       queue: new QueueLink(options.queueAt, fence, link),
       fence,
       events: { record: options.onEvent },
+      checks: [],
       clock: processClock,
       log,
       caches: this.#caches,

@@ -1,5 +1,6 @@
 import { hasCode } from '../../../operator/errors.ts';
 import type { Message, QueueRef } from '../../../operator/plan/message.ts';
+import type { QueueReader } from '../../../operator/plan/queue-reader.ts';
 import type { QueueAttributes } from '../../../operator/plan/snapshot.ts';
 import type { Fence } from '../../../operator/ports.ts';
 import { ReceiveAttempts } from '../../../operator/sqs/receive-attempts.ts';
@@ -84,7 +85,7 @@ export class QueueLink implements MessageQueue {
     return await this.#batch('copy to the dead-letter queue', copies, (copy) => model.takeCopy(copy));
   }
 
-  describe(url: string): Promise<QueueAttributes> {
+  describe({ url }: QueueReader): Promise<QueueAttributes> {
     return this.#call('describe', () => this.#queueAt(url).describe(url), CALL_TIMEOUT_MS);
   }
 

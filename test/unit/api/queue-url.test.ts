@@ -23,6 +23,7 @@ const AWS_HOSTS = [
   ['eu-west-1.queue.amazonaws.com', 'eu-west-1', 'aws'],
   ['vpce-0a1b2c3d4e5f60718-abcd1234.sqs.us-east-1.vpce.amazonaws.com', 'us-east-1', 'aws'],
   ['vpce-0a1b2c3d4e5f60718-abcd1234-us-east-1a.sqs.us-east-1.vpce.amazonaws.com', 'us-east-1', 'aws'],
+  ['vpce-0a1b2c3d4e5f60718-abcd1234.sqs-fips.us-east-1.vpce.amazonaws.com', 'us-east-1', 'aws'],
   ['SQS.US-EAST-1.amazonaws.com', 'us-east-1', 'aws'],
   ['sqs.cn-north-1.amazonaws.com.cn', 'cn-north-1', 'aws-cn'],
   ['sqs-fips.cn-northwest-1.amazonaws.com.cn', 'cn-northwest-1', 'aws-cn'],
@@ -46,6 +47,8 @@ const AWS_HOSTS = [
 
 /** Hosts that look like AWS's and are not. */
 const OTHER_HOSTS = [
+  // A service of somebody's own, behind PrivateLink.
+  'vpce-0a1b2c3d-abcd1234.vpce-svc-0123456789abcdef0.us-east-1.vpce.amazonaws.com',
   'sqs.us-east-1.amazonaws.com.example.com',
   'sqs.us-east-1.amazonaws.com.cn',
   'sqs.cn-north-1.amazonaws.com',

@@ -13,7 +13,7 @@ import { aMessage, aQueue, aRevision, messageId, QUEUE } from '../../support/bui
 import { done } from '../../support/stub-queue.ts';
 import { ApplyStage, codeOf, jobFor } from './apply-stage.ts';
 
-const FIFO = { url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
+const FIFO = { ...QUEUE, url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
 const LARGE = 'x'.repeat(50_000);
 
 let stage: ApplyStage;
@@ -39,6 +39,7 @@ function settleOf(claim: Claim, parts: Partial<Settle> = {}, ...does: Verdict['d
   return {
     kind: 'settle',
     claim,
+    queue: claim.ledger?.queue,
     verdicts,
     final: true,
     note: undefined,

@@ -10,7 +10,7 @@ import type { KubeObject } from '../../../operator/ports.ts';
 import { JOBS } from '../../../operator/world.ts';
 import { kubeFailure } from '../../simulation/kubernetes/failures.ts';
 import { sqsFailure } from '../../simulation/sqs/failures.ts';
-import { aMessage, MESSAGE_ID } from '../../support/builders.ts';
+import { aMessage, MESSAGE_ID, QUEUE } from '../../support/builders.ts';
 import { done } from '../../support/stub-queue.ts';
 import { ApplyStage, codeOf, jobFor } from './apply-stage.ts';
 
@@ -38,6 +38,7 @@ function settleAction(
   return {
     kind: 'settle',
     claim,
+    queue: claim.ledger?.queue,
     verdicts: claim.held.map((message) => ({ message, does, delaySeconds })),
     final: true,
     note: undefined,
@@ -88,7 +89,7 @@ describe('claim', () => {
     ['without a ledger', undefined],
     ['of another attempt', jobFor(aMessage(), 2)],
     ['of another message', jobFor(aMessage({ id: 'other' }))],
-    ['of another queue', jobFor(aMessage({ queue: { url: 'https://other', arn: 'other' } }))],
+    ['of another queue', jobFor(aMessage({ queue: { ...QUEUE, url: 'https://other', arn: 'other' } }))],
     ['with the label of another BatchQueue', relabelled(jobFor(aMessage()), 'other')],
   ];
   test.each(strangers)('leaves a Job of that name %s alone and says so', async (_, stranger) => {
@@ -277,6 +278,17 @@ describe('settle', () => {
     await stage.apply(settleAction(claim));
     expect(stage.stored(claim.job.metadata.name)?.metadata.finalizers).toEqual([]);
     expect(stage.told).toMatchObject([{ type: 'Warning', reason: 'SettlementRefused' }]);
+  });
+
+  test('in the name of an account that is gone ends with its BatchQueue', async () => {
+    const claim = stage.existing(jobFor(aMessage()));
+    stage.queue.settleAnswer = () => Promise.reject(sqsFailure('ServiceAccountNotFound', 'terminal'));
+    const finalizers = () => stage.stored(claim.job.metadata.name)?.metadata.finalizers;
+    await expect(stage.apply(settleAction(claim))).rejects.toThrow('ServiceAccountNotFound');
+    expect(finalizers()).not.toEqual([]);
+    Object.assign(stage.subject, { object: undefined });
+    await stage.apply(settleAction(claim));
+    expect(finalizers()).toEqual([]);
   });
 
   test.each([

@@ -58,6 +58,7 @@ export class ApplyStage {
       clock,
       log,
       heartbeat,
+      checks: [],
       random: () => 1,
       onChange: () => {},
       count: (what) => void this.counted.push(what),
@@ -70,6 +71,7 @@ export class ApplyStage {
       clock,
       log,
       events: { record: (event) => void this.told.push(event) },
+      checks: [],
       caches: {
         batchQueues: new ObjectStore(),
         jobs: new ObjectStore({ indexBy: ownerKey }),

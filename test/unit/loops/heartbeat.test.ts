@@ -8,7 +8,7 @@ import { MemoryLog } from '../../support/logs.ts';
 import { done, StubQueue } from '../../support/stub-queue.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
 
-const OTHER: QueueRef = { url: `${QUEUE.url}-2`, arn: `${QUEUE.arn}-2` };
+const OTHER: QueueRef = { ...QUEUE, url: `${QUEUE.url}-2`, arn: `${QUEUE.arn}-2` };
 const KEY = 'shop/orders';
 
 let clock: VirtualClock;
@@ -372,4 +372,40 @@ test('after stop no timer is left and none is set', async () => {
   expect(clock.pending()).toBe(0);
   await clock.advance(60_000);
   expect(queue.renewals).toEqual([]);
+});
+
+describe('leases of two tenants', () => {
+  const INTRUDER = { ...QUEUE, namespace: 'intruder' };
+
+  test('are apart, even if one names the queue and the message of the other', async () => {
+    heartbeat.hold(KEY, aLease('a'));
+    await clock.advance(1);
+    heartbeat.publish('intruder/orders', [aLease('a', { queue: INTRUDER, receiptHandle: 'forged' })]);
+    const trusted = heartbeat.trustedUntil(QUEUE, 'a');
+    await heartbeat.withdraw(INTRUDER, ['a']);
+    expect(heartbeat.trustedUntil(QUEUE, 'a')).toBe(trusted);
+    await clock.advance(10_000);
+    expect(queue.renewals.map(({ args }) => args.queue)).toEqual([QUEUE]);
+    await renewed();
+    heartbeat.stop();
+  });
+
+  test('go on in the name of another ServiceAccount as soon as it is published', async () => {
+    const other = { ...QUEUE, serviceAccountName: 'other' };
+    heartbeat.hold(KEY, aLease('a'));
+    heartbeat.hold(KEY, aLease('b', { queue: other }));
+    await clock.advance(10_000);
+    expect(queue.renewals.map(({ args }) => args.queue.serviceAccountName)).toEqual(['default', 'other']);
+    await renewed();
+    heartbeat.publish(
+      KEY,
+      ['a', 'b'].map((id) => aLease(id, { queue: other, receivedAtMs: clock.now() - 10_000 })),
+    );
+    await clock.advance(10_000);
+    expect(queue.renewals.map(({ args }) => [args.queue.serviceAccountName, args.ids])).toEqual([
+      ['other', ['a', 'b']],
+    ]);
+    await renewed();
+    heartbeat.stop();
+  });
 });

@@ -8,7 +8,7 @@ import { MemoryLog } from '../../support/logs.ts';
 import { StubQueue } from '../../support/stub-queue.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
 
-const OTHER = { url: `${QUEUE.url}-2`, arn: `${QUEUE.arn}-2` };
+const OTHER = { ...QUEUE, url: `${QUEUE.url}-2`, arn: `${QUEUE.arn}-2` };
 
 let clock: VirtualClock;
 let queue: StubQueue;

@@ -29,7 +29,7 @@ beforeEach(() => {
 });
 
 async function watch(url = QUEUE.url): Promise<void> {
-  observer.watch(url);
+  observer.watch({ ...QUEUE, url });
   await clock.settle();
 }
 

@@ -18,7 +18,7 @@ import {
   QUEUE,
 } from '../../support/builders.ts';
 
-const FIFO = { url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
+const FIFO = { ...QUEUE, url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
 
 function queueOf(batchSize: number, batchWindowSeconds = 0, queue = QUEUE) {
   return aQueue({ spec: { queue: { url: queue.url, batchSize, batchWindowSeconds } } });

@@ -13,7 +13,7 @@ import {
   reachable,
 } from '../../support/builders.ts';
 
-const FIFO = { url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
+const FIFO = { ...QUEUE, url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
 
 function inGroup(group: string, number: number, receiveCount = 1): Message {
   const attributes = { MessageGroupId: group, SequenceNumber: String(100 + number) };

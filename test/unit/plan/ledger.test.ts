@@ -2,12 +2,17 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { ANNOTATION_LEDGER } from '../../../operator/api/names.ts';
 import { formatLedger, parseLedger } from '../../../operator/plan/ledger.ts';
-import { aJob } from '../../support/builders.ts';
+import { aJob, QUEUE } from '../../support/builders.ts';
 
 const text = fc.string({ minLength: 1 });
 const count = fc.nat();
 const ledger = fc.record({
-  queue: fc.record({ url: text, arn: text }),
+  queue: fc.record({
+    url: text,
+    arn: text,
+    serviceAccountName: text,
+    namespace: fc.constant(QUEUE.namespace),
+  }),
   attempt: count,
   run: fc.integer({ min: 1 }),
   visibilityTimeoutSeconds: count,
@@ -28,6 +33,20 @@ describe('a ledger', () => {
         expect(parseLedger(jobWith(formatLedger(written)))).toEqual(written);
       }),
     );
+  });
+
+  test('is in the namespace of its Job, whatever the annotation says', () => {
+    const message = { id: 'a', receiptHandle: 'r', receiveCount: 1, sentAtMs: 1, receivedAtMs: 1 };
+    const queue = { url: 'u', arn: 'a', serviceAccountName: 'poller', namespace: 'kube-system' };
+    const annotation = JSON.stringify({
+      queue,
+      attempt: 1,
+      visibilityTimeoutSeconds: 1,
+      messages: [message],
+    });
+    const read = parseLedger(jobWith(annotation));
+    expect(read?.queue).toEqual({ ...queue, namespace: QUEUE.namespace });
+    expect(read && formatLedger(read)).not.toContain('namespace');
   });
 
   const valid = { url: 'u', arn: 'a' };

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { ANNOTATION_LEDGER } from '../../../operator/api/names.ts';
 import type { Action, Plan } from '../../../operator/plan/plan.ts';
+import { CHECKING, faulty, unchecked, warned } from '../../../operator/plan/preflight.ts';
 import { planQueue } from '../../../operator/plan/queue-plan.ts';
 import type { Snapshot } from '../../../operator/plan/snapshot.ts';
 import {
@@ -46,7 +47,7 @@ describe('intake', () => {
     });
   });
 
-  const fifo = { url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
+  const fifo = { ...QUEUE, url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
   const head = aMessage({ queue: fifo, attributes: { MessageGroupId: 'g', SequenceNumber: '1' } });
   test.each<[string, Partial<ClaimParts>, number]>([
     ['as many of a group as one Job takes', { outcome: 'succeeded' }, 5],
@@ -77,9 +78,16 @@ describe('intake', () => {
       { templateCheck: { kind: 'invalid', message: 'm', recheckAtMs: NOW_MS + 1 } },
     ],
     ['without a revision', { revisions: [] }],
+    ['in want of something', { preflight: { storage: faulty('VolumeClaimNotFound', 'create it') } }],
+    ['not checked yet', { preflight: { storage: CHECKING } }],
   ])('starts no poll for a BatchQueue that is %s', (_, parts) => {
     expect(plan(aSnapshot(parts)).intake).toBeUndefined();
   });
+});
+
+test('a warning and a check that could not be done stop no poll', () => {
+  const preflight = { storage: warned('NfsVolume', 'm'), image: unchecked('CheckForbidden', 'm') };
+  expect(plan(aSnapshot({ preflight })).intake).toBeDefined();
 });
 
 describe('leases', () => {

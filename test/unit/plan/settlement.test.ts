@@ -66,6 +66,7 @@ describe('a message is deleted', () => {
       {
         kind: 'settle',
         claim,
+        queue: QUEUE,
         verdicts: [{ message: claim.held[0], does: 'delete', delaySeconds: 0 }],
         final: true,
         note: undefined,
@@ -218,7 +219,7 @@ describe('a settlement', () => {
   );
 });
 
-const FIFO = { url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
+const FIFO = { ...QUEUE, url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
 const GROUP = [0, 1, 2, 3].map((number) =>
   aMessage({
     id: messageId(number),
@@ -349,5 +350,39 @@ describe('an Indexed Job', () => {
       fates: { deleted: '0-2' },
     });
     expect(plan(claim)).toMatchObject([{ final: true, verdicts: [] }]);
+  });
+});
+
+describe('a Job is settled as', () => {
+  const reading = (queueName: string, account: string) =>
+    aQueue({
+      spec: {
+        queue: {
+          ...aQueue().spec.queue,
+          url: QUEUE.url.replace('orders', queueName),
+          serviceAccountName: account,
+        },
+      },
+    });
+  const accountOf = (context: Partial<SettlementContext>) => {
+    const [action] = plan(aClaim({ outcome: 'succeeded' }), { pods: pods(aClaim()), ...context });
+    return action?.kind === 'settle' ? action.queue?.serviceAccountName : action?.kind;
+  };
+
+  test.each<[string, Partial<SettlementContext>, string]>([
+    ['whoever reads its queue now', { queue: reading('orders', 'newer'), queueArn: QUEUE.arn }, 'newer'],
+    ['its ledger says when nobody reads the queue', { queue: undefined, queueArn: QUEUE.arn }, 'default'],
+    [
+      'its ledger says when another queue is read',
+      { queue: reading('others', 'newer'), queueArn: `${QUEUE.arn}2` },
+      'default',
+    ],
+    [
+      'its ledger says when it is not known which queue is read',
+      { queue: reading('orders', 'newer') },
+      'default',
+    ],
+  ])('%s', (_, context, expected) => {
+    expect(accountOf(context)).toBe(expected);
   });
 });

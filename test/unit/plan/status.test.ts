@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { type BatchQueueStatus, batchQueueStatusSchema } from '../../../operator/api/status.ts';
 import { planConditions } from '../../../operator/plan/conditions.ts';
+import { CHECKING, faulty, passed, unchecked, warned } from '../../../operator/plan/preflight.ts';
 import type { Snapshot } from '../../../operator/plan/snapshot.ts';
 import { planStatus } from '../../../operator/plan/status.ts';
 import {
@@ -105,6 +106,43 @@ describe('the conditions', () => {
       { Ready: 'False TemplateRefused' },
     ],
     [
+      'a check that no message would survive',
+      { preflight: { storage: faulty('VolumeClaimNotFound', 'create it') } },
+      {
+        Ready: 'False VolumeClaimNotFound',
+        StorageReady: 'False VolumeClaimNotFound',
+        Dispatching: 'False VolumeClaimNotFound',
+      },
+    ],
+    [
+      'a check that has not answered yet',
+      { preflight: { storage: passed('Bound', 'm'), image: CHECKING } },
+      {
+        Ready: 'Unknown Checking',
+        StorageReady: 'True Bound',
+        ImageResolved: 'Unknown Checking',
+        Dispatching: 'False Checking',
+      },
+    ],
+    [
+      'a check that only warns',
+      { preflight: { storage: warned('NfsVolume', 'm'), pullSecret: unchecked('CheckForbidden', 'm') } },
+      {
+        Ready: 'True Running',
+        StorageReady: 'False NfsVolume',
+        PullSecretReady: 'Unknown CheckForbidden',
+        Dispatching: 'True Polling',
+      },
+    ],
+    [
+      'an account without which the queue cannot be asked',
+      {
+        observation: unreachable,
+        preflight: { serviceAccount: faulty('ServiceAccountNotFound', 'm') },
+      },
+      { Ready: 'False ServiceAccountNotFound', QueueReachable: 'False QueueNotFound' },
+    ],
+    [
       'suspended is ready and does not dispatch',
       { queue: aQueue({ spec: { suspend: true } }) },
       { Ready: 'True Suspended', Dispatching: 'False Suspended' },
@@ -136,6 +174,23 @@ describe('the conditions', () => {
     ['a settled Job', { claims: [aClaim({ outcome: 'failed', settled: true })] }, { Drained: 'True Empty' }],
   ])('tell of %s', (_, parts, expected) => {
     expect(conditionsOf(parts)).toMatchObject(expected);
+  });
+
+  test('stand in one order', () => {
+    const check = passed('Fine', 'm');
+    const preflight = { pullSecret: check, image: check, storage: check, serviceAccount: check };
+    expect(planConditions(aSnapshot({ preflight })).map(({ type }) => type)).toEqual([
+      'Ready',
+      'QueueReachable',
+      'DeadLetterConfigured',
+      'ServiceAccountReady',
+      'StorageReady',
+      'ImageResolved',
+      'PullSecretReady',
+      'TemplateValid',
+      'Dispatching',
+      'Drained',
+    ]);
   });
 
   test('name every problem of a spec', () => {

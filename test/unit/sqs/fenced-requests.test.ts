@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { SqsClients } from '../../../operator/sqs/sqs-clients.ts';
+import type { SqsClients } from '../../../operator/sqs/sqs-clients.ts';
 import { SqsMessageQueue } from '../../../operator/sqs/sqs-message-queue.ts';
 import { QUEUE } from '../../support/builders.ts';
 import { ClosableFence } from '../../support/closable-fence.ts';
+import { clientsOfOne } from '../../support/one-identity.ts';
 import { EMULATOR_CREDENTIALS } from '../../support/sqs-emulator.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
 
@@ -37,7 +38,7 @@ beforeEach(async () => {
   process.env['AWS_ACCESS_KEY_ID'] = EMULATOR_CREDENTIALS.accessKeyId;
   process.env['AWS_SECRET_ACCESS_KEY'] = EMULATOR_CREDENTIALS.secretAccessKey;
   fence = new ClosableFence();
-  clients = new SqsClients({ endpoint, allowedHosts: [], defaultRegion: 'us-east-1' }, fence);
+  clients = clientsOfOne(endpoint, { fence });
   queue = new SqsMessageQueue(clients, new VirtualClock());
 });
 
@@ -62,7 +63,7 @@ describe('behind the fence', () => {
   test('a renewal and a look at the queue are not', async () => {
     fence.narrow();
     await queue.renew(QUEUE, [ENTRY], 30);
-    await queue.describe(QUEUE.url);
+    await queue.describe(QUEUE);
     expect(received).toEqual(['ChangeMessageVisibilityBatch', 'GetQueueAttributes']);
   });
 

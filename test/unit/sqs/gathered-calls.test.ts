@@ -6,7 +6,7 @@ import type { EntryResult } from '../../../operator/world.ts';
 import { sqsFailure } from '../../simulation/sqs/failures.ts';
 import { QUEUE } from '../../support/builders.ts';
 
-const OTHER: QueueRef = { url: `${QUEUE.url}-2`, arn: `${QUEUE.arn}-2` };
+const OTHER: QueueRef = { ...QUEUE, url: `${QUEUE.url}-2`, arn: `${QUEUE.arn}-2` };
 
 interface Request {
   readonly queue: QueueRef;

@@ -34,6 +34,7 @@ describe('a host of AWS', () => {
       'us-gov-west-1',
       'https://sqs-fips.us-gov-west-1.amazonaws.com',
     ],
+    ['https://sqs.us-west-2.api.aws', 'us-west-2', 'https://sqs.us-west-2.api.aws'],
     ['https://eu-west-1.queue.amazonaws.com', 'eu-west-1', 'https://eu-west-1.queue.amazonaws.com'],
     ['https://queue.amazonaws.com', 'us-east-1', 'https://queue.amazonaws.com'],
     [

@@ -1,12 +1,14 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { systemClock } from '../../../operator/process/system-clock.ts';
-import { SqsClients } from '../../../operator/sqs/sqs-clients.ts';
+import type { SqsClients } from '../../../operator/sqs/sqs-clients.ts';
 import { SqsMessageQueue } from '../../../operator/sqs/sqs-message-queue.ts';
 import { QUEUE } from '../../support/builders.ts';
 import { eventually } from '../../support/eventually.ts';
+import { clientsOfOne } from '../../support/one-identity.ts';
+import { VirtualClock } from '../../support/virtual-clock.ts';
 
 /** More than the SDK's own 50 sockets, six times over. */
 const POLLS = 300;
@@ -16,12 +18,18 @@ class SlowSqs {
   readonly #server: Server;
   readonly #polls: (() => void)[] = [];
   sockets = 0;
+  /** What everything is answered with, if anything. */
+  error: string | undefined;
+  /** Access keys of the requests so far. */
+  readonly keys: string[] = [];
 
   constructor() {
     this.#server = createServer((request, response) => {
       void text(request).then((body) => {
+        this.keys.push(/Credential=(.+?)\/\d{8}\//.exec(String(request.headers.authorization))?.[1] ?? '');
         const operation = String(request.headers['x-amz-target']).split('.').at(-1);
-        if (operation === 'ReceiveMessage') this.#polls.push(() => response.end('{}'));
+        if (this.error !== undefined) refuse(response, this.error);
+        else if (operation === 'ReceiveMessage') this.#polls.push(() => response.end('{}'));
         else response.end(JSON.stringify(successOf(JSON.parse(body))));
       });
     });
@@ -55,11 +63,17 @@ class SlowSqs {
   }
 }
 
+function refuse(response: ServerResponse, error: string): void {
+  response.writeHead(400, { 'content-type': 'application/x-amz-json-1.0' });
+  response.end(JSON.stringify({ __type: error, message: 'no' }));
+}
+
 function successOf({ Entries = [] }: { Entries?: { Id: string }[] }): object {
   return { Successful: Entries.map(({ Id }) => ({ Id })), Failed: [] };
 }
 
 let sqs: SlowSqs;
+let endpoint: string;
 let clients: SqsClients;
 let queue: SqsMessageQueue;
 
@@ -67,8 +81,8 @@ beforeEach(async () => {
   process.env['AWS_ACCESS_KEY_ID'] = 'test';
   process.env['AWS_SECRET_ACCESS_KEY'] = 'test';
   sqs = new SlowSqs();
-  const settings = { endpoint: await sqs.start(), allowedHosts: [], defaultRegion: 'us-east-1' };
-  clients = new SqsClients(settings);
+  endpoint = await sqs.start();
+  clients = clientsOfOne(endpoint);
   queue = new SqsMessageQueue(clients, systemClock);
 });
 
@@ -78,7 +92,7 @@ afterEach(async () => {
 });
 
 function poll(index: number) {
-  const of = { url: `${QUEUE.url}-${index}`, arn: `${QUEUE.arn}-${index}` };
+  const of = { ...QUEUE, url: `${QUEUE.url}-${index}`, arn: `${QUEUE.arn}-${index}` };
   return queue.receive(of, { max: 10, visibilityTimeoutSeconds: 300, waitSeconds: 20 });
 }
 
@@ -119,4 +133,65 @@ test('no socket is left when the clients are', async () => {
     (sockets) => sockets === 0,
     { what: 'the sockets to be closed' },
   );
+});
+
+test('each reader signs with its own credentials, and all share the sockets of a purpose', async () => {
+  const clock = new VirtualClock();
+  const asked: string[] = [];
+  const byNamespace = clientsOfOne(endpoint, {
+    clock,
+    identities: {
+      identityOf: ({ namespace, serviceAccountName: name }) => ({ kind: 'serviceAccount', namespace, name }),
+      credentialsFor: (identity) => {
+        const who = identity.kind === 'operator' ? 'operator' : `${identity.namespace}/${identity.name}`;
+        const get = async () => {
+          asked.push(who);
+          return { accessKeyId: who, secretAccessKey: 'secret' };
+        };
+        return Object.assign(get, { memoized: true } as const);
+      },
+    },
+  });
+  const ofAll = new SqsMessageQueue(byNamespace, systemClock);
+  const entries = [{ id: 'a', receiptHandle: 'handle' }];
+  for (let number = 0; number < 50; number += 1)
+    await ofAll.renew({ ...QUEUE, namespace: `team-${number % 25}` }, entries, 30);
+  expect(new Set(asked)).toEqual(new Set(sqs.keys));
+  expect(sqs.keys).toHaveLength(50);
+  expect(new Set(sqs.keys).size).toBe(25);
+  expect(sqs.sockets).toBe(1);
+
+  const reader = { ...QUEUE, namespace: 'team-1' };
+  const before = byNamespace.clientFor(reader, 'renew');
+  expect(byNamespace.clientFor(reader, 'renew')).toBe(before);
+  await clock.advance(30 * 60_000);
+  expect(clock.pending()).toBe(0);
+  expect(byNamespace.clientFor(reader, 'renew')).not.toBe(before);
+  byNamespace.destroy();
+  expect(clock.pending()).toBe(0);
+});
+
+test('credentials that SQS does not take are told of, and others are not', async () => {
+  let refusals = 0;
+  const get = async () => ({ accessKeyId: 'key', secretAccessKey: 'secret' });
+  const refused = () => {
+    refusals += 1;
+  };
+  const refusing = clientsOfOne(endpoint, {
+    identities: {
+      identityOf: () => ({ kind: 'serviceAccount', namespace: 'team-a', name: 'poller' }),
+      credentialsFor: () => Object.assign(get, { memoized: true, refused } as const),
+    },
+  });
+  const ofOne = new SqsMessageQueue(refusing, systemClock);
+  for (const [error, expected] of [
+    ['AccessDenied', 0],
+    ['InvalidClientTokenId', 1],
+    ['ExpiredTokenException', 2],
+  ] as const) {
+    sqs.error = error;
+    await ofOne.describe(QUEUE).catch(() => undefined);
+    expect([error, refusals]).toEqual([error, expected]);
+  }
+  refusing.destroy();
 });

@@ -22,12 +22,15 @@ describe('an error of SQS', () => {
     ['SignatureDoesNotMatch', 'QueueAccessDenied', 'terminal'],
     ['InvalidSecurity', 'QueueAccessDenied', 'terminal'],
     ['KmsAccessDenied', 'QueueAccessDenied', 'terminal'],
-    ['KmsDisabled', 'QueueAccessDenied', 'terminal'],
-    ['KmsInvalidState', 'QueueAccessDenied', 'terminal'],
-    ['KmsInvalidKeyUsage', 'QueueAccessDenied', 'terminal'],
-    ['KmsNotFound', 'QueueAccessDenied', 'terminal'],
-    ['KmsOptInRequired', 'QueueAccessDenied', 'terminal'],
+    ['KmsDisabled', 'QueueKeyUnusable', 'terminal'],
+    ['KmsInvalidState', 'QueueKeyUnusable', 'terminal'],
+    ['KmsInvalidKeyUsage', 'QueueKeyUnusable', 'terminal'],
+    ['KmsNotFound', 'QueueKeyUnusable', 'terminal'],
+    ['KmsOptInRequired', 'QueueKeyUnusable', 'terminal'],
     ['KMS.AccessDeniedException', 'QueueAccessDenied', 'terminal'],
+    ['KMS.DisabledException', 'QueueKeyUnusable', 'terminal'],
+    ['MissingAuthenticationToken', 'QueueAccessDenied', 'terminal'],
+    ['OptInRequired', 'QueueAccessDenied', 'terminal'],
     ['ExpiredToken', 'CredentialsExpired', 'terminal'],
     ['ExpiredTokenException', 'CredentialsExpired', 'terminal'],
     ['CredentialsProviderError', 'NoCredentials', 'terminal'],
@@ -191,6 +194,9 @@ describe('the message of an error', () => {
     );
     expect(message).toContain('ReceiveMessage: AccessDenied: User x is not authorized');
     expect(message).toContain('sqs:ReceiveMessage');
+    const whose = 'the role of ServiceAccount team-a/poller';
+    const denied = sqsError({ operation: 'ReceiveMessage', whose }, named('AccessDenied'));
+    expect(denied.message).toContain(`Allow ${whose} sqs:ReceiveMessage`);
     const missing = sqsError({ operation: 'ReceiveMessage' }, named('QueueDoesNotExist'));
     expect(missing.message).toContain('spec.queue.url');
   });

@@ -2,14 +2,15 @@ import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import type { QueueRef } from '../../../operator/plan/message.ts';
-import { SqsClients } from '../../../operator/sqs/sqs-clients.ts';
+import type { SqsClients } from '../../../operator/sqs/sqs-clients.ts';
 import { SqsMessageQueue } from '../../../operator/sqs/sqs-message-queue.ts';
 import type { DeadLetterCopy, EntryResult } from '../../../operator/world.ts';
 import { QUEUE } from '../../support/builders.ts';
+import { clientsOfOne } from '../../support/one-identity.ts';
 import { type ScriptedAnswer, type ScriptedRequest, ScriptedSqs } from '../../support/scripted-sqs.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
 
-const FIFO: QueueRef = { url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
+const FIFO: QueueRef = { ...QUEUE, url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
 const RECEIVED = { MessageId: 'm', ReceiptHandle: 'h', Body: 'b', MD5OfBody: md5('b') };
 const RECEIVE = { max: 5, visibilityTimeoutSeconds: 60, waitSeconds: 20 };
 
@@ -22,7 +23,7 @@ beforeEach(async () => {
   process.env['AWS_ACCESS_KEY_ID'] = 'test';
   process.env['AWS_SECRET_ACCESS_KEY'] = 'test';
   sqs = await ScriptedSqs.start();
-  clients = new SqsClients({ endpoint: sqs.endpoint(), allowedHosts: [], defaultRegion: 'us-east-1' });
+  clients = clientsOfOne(sqs.endpoint());
   clock = new VirtualClock();
   queue = new SqsMessageQueue(clients, clock);
 });
@@ -149,7 +150,7 @@ describe('a receive of a FIFO queue', () => {
   test.each<[string, () => Promise<unknown>]>([
     ['for another number of messages', () => receive(message, { ...RECEIVE, max: 4 })],
     ['for another timeout', () => receive(message, { ...RECEIVE, visibilityTimeoutSeconds: 61 })],
-    ['of another queue', () => receive(message, RECEIVE, { url: `${QUEUE.url}2.fifo`, arn: FIFO.arn })],
+    ['of another queue', () => receive(message, RECEIVE, { ...FIFO, url: `${QUEUE.url}2.fifo` })],
     ['that comes too late to claim anything', () => clock.advance(50_000).then(() => receive(message))],
   ])('that was lost is not repeated by one %s', async (_, next) => {
     await receive('lost');
@@ -250,7 +251,7 @@ describe('a batch call', () => {
   });
 
   test.each(calls)('%s to a host that is not allowed fails each entry without asking', async (_, call) => {
-    const elsewhere = { url: 'https://sqs.evil.test/123456789012/orders', arn: QUEUE.arn };
+    const elsewhere = { ...QUEUE, url: 'https://sqs.evil.test/123456789012/orders' };
     expect(outcome(await call(2, elsewhere))).toEqual(['m0 HostNotAllowed', 'm1 HostNotAllowed']);
     expect(sqs.requests).toEqual([]);
   });
@@ -329,7 +330,7 @@ describe('attributes', () => {
         },
       },
     });
-    expect(await queue.describe(FIFO.url)).toEqual({
+    expect(await queue.describe(FIFO)).toEqual({
       arn: FIFO.arn,
       visible: 3,
       inFlight: 2,
@@ -346,7 +347,7 @@ describe('attributes', () => {
     'of a standard queue whose redrive policy is %j',
     async (RedrivePolicy) => {
       sqs.answer = () => ({ ok: { Attributes: { QueueArn: QUEUE.arn, RedrivePolicy } } });
-      expect(await queue.describe(QUEUE.url)).toMatchObject({
+      expect(await queue.describe(QUEUE)).toMatchObject({
         fifo: false,
         kmsKeyId: undefined,
         retentionSeconds: 1_209_600,

@@ -1,0 +1,46 @@
+import type { Snapshot } from './snapshot.ts';
+import { checking, holding, isFalse, isTrue, type Verdict } from './verdict.ts';
+
+/** What is said of the SQS queue itself. */
+
+const NO_ANSWER = 'The queue has not answered yet.';
+
+export function queueReachable({ observation, receiveProblem }: Snapshot): Verdict {
+  const type = 'QueueReachable';
+  if (observation.kind === 'reachable' && receiveProblem) return holding(type, receiveProblem);
+  switch (observation.kind) {
+    case 'unknown':
+      return { ...checking(type, NO_ANSWER), holdsIntake: true };
+    case 'unreachable':
+      return holding(type, observation);
+    case 'reachable':
+      return isTrue(type, 'Reachable', `Reading ${observation.attributes.arn}.`);
+  }
+}
+
+/** Never holds intake: messages run without a dead-letter queue as well, only not safely. */
+export function deadLetterConfigured({ observation }: Snapshot): Verdict {
+  const type = 'DeadLetterConfigured';
+  if (observation.kind !== 'reachable') return checking(type, NO_ANSWER);
+  const { deadLetterArn, maxReceiveCount } = observation.attributes;
+  if (deadLetterArn === undefined) {
+    const message =
+      'The queue has no redrive policy: a message that keeps failing is tried again until its retention ends. ' +
+      'Set RedrivePolicy on the queue, with maxReceiveCount of 3 or more.';
+    return isFalse(type, { reason: 'NoRedrivePolicy', message });
+  }
+  const message = `After ${maxReceiveCount ?? 'several'} receives SQS moves a message to ${deadLetterArn}.`;
+  return isTrue(type, 'RedrivePolicySet', message);
+}
+
+export function drained({ claims, inbox, observation }: Snapshot): Verdict {
+  const type = 'Drained';
+  if (observation.kind !== 'reachable') return checking(type, NO_ANSWER);
+  const { visible, inFlight, delayed } = observation.attributes;
+  const held = inbox.length > 0 || claims.some((claim) => !claim.settled);
+  if (held || visible + inFlight + delayed > 0) {
+    const message = 'The queue or its Jobs still hold messages.';
+    return isFalse(type, { reason: 'MessagesLeft', message });
+  }
+  return isTrue(type, 'Empty', 'No message is in the queue and none is held by a Job.');
+}

@@ -1,0 +1,106 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { parseSqsRequest } from '../faults/sqs-requests.ts';
+import type { StsServer } from './sts-server.ts';
+
+/** A call that came to the gate. */
+export interface GateCall {
+  readonly operation: string;
+  /** The ARN of a role, or an access key that is not of a role. */
+  readonly caller: string;
+  readonly queueArn: string;
+  readonly allowed: boolean;
+}
+
+const CREDENTIAL = /Credential=([^/]+)\/\d+\/([^/]+)\/sqs\//;
+
+/**
+ * IAM in front of an SQS emulator: who calls is told by the access key and its session token, what is called by the
+ * queue's URL, and only what was allowed comes through.
+ */
+export class SqsGate {
+  readonly #server: Server;
+  readonly #upstream: string;
+  readonly #sts: StsServer;
+  readonly #allowed = new Set<string>();
+  readonly #calls: GateCall[] = [];
+  #port = 0;
+
+  private constructor(upstream: string, sts: StsServer) {
+    this.#upstream = upstream;
+    this.#sts = sts;
+    this.#server = createServer((request, response) => {
+      this.#serve(request, response).catch(() => response.destroy());
+    });
+  }
+
+  static async start(upstream: string, sts: StsServer): Promise<SqsGate> {
+    const gate = new SqsGate(upstream, sts);
+    gate.#server.listen(0, '127.0.0.1');
+    await once(gate.#server, 'listening');
+    const address = gate.#server.address();
+    if (address !== null && typeof address === 'object') gate.#port = address.port;
+    return gate;
+  }
+
+  endpoint(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** This caller (a role's ARN, or an access key that is not of a role) may do everything with this queue. */
+  allow(caller: string, queueArn: string): void {
+    this.#allowed.add(`${caller} ${queueArn}`);
+  }
+
+  forbid(caller: string, queueArn: string): void {
+    this.#allowed.delete(`${caller} ${queueArn}`);
+  }
+
+  calls(): readonly GateCall[] {
+    return this.#calls;
+  }
+
+  async stop(): Promise<void> {
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await once(this.#server, 'close');
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await text(request);
+    const { operation, body: fields } = parseSqsRequest(request, Buffer.from(body));
+    const [, accessKeyId = '', region = ''] = CREDENTIAL.exec(request.headers.authorization ?? '') ?? [];
+    const sessionToken = String(request.headers['x-amz-security-token'] ?? '');
+    const caller = this.#sts.sessionOf(accessKeyId, sessionToken)?.roleArn ?? accessKeyId;
+    const [name = '', account = ''] = String(fields['QueueUrl']).split('/').toReversed();
+    const queueArn = `arn:aws:sqs:${region}:${account}:${name}`;
+    const allowed = this.#allowed.has(`${caller} ${queueArn}`);
+    this.#calls.push({ operation, caller, queueArn, allowed });
+    if (!allowed) return refuse(response, `User: ${caller} is not authorized to perform: sqs:${operation}`);
+    const { host: _, connection: __, 'content-length': ___, ...headers } = request.headers;
+    const answer = await fetch(this.#upstream, {
+      method: 'POST',
+      body,
+      headers: Object.entries(headers).map(([key, value]): [string, string] => [key, String(value)]),
+    });
+    response.writeHead(answer.status, {
+      'content-type': 'application/x-amz-json-1.0',
+      ...queryError(answer),
+    });
+    response.end(await answer.text());
+  }
+}
+
+function queryError({ headers }: Response): Record<string, string> {
+  const code = headers.get('x-amzn-query-error');
+  return code === null ? {} : { 'x-amzn-query-error': code };
+}
+
+function refuse(response: ServerResponse, message: string): void {
+  response.writeHead(403, {
+    'content-type': 'application/x-amz-json-1.0',
+    'x-amzn-query-error': 'AccessDenied;Sender',
+  });
+  response.end(JSON.stringify({ __type: 'com.amazon.coral.service#AccessDeniedException', message }));
+}
