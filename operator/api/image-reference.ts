@@ -61,8 +61,7 @@ export function pinnedTo({ host, repository }: ImageReference, digest: string): 
 function placeOf(name: string): { readonly host: string; readonly repository: string } {
   const [first = '', ...rest] = name.split('/');
   const isHost = rest.length > 0 && (/[.:A-Z]/.test(first) || first === 'localhost');
-  if (!isHost)
-    return { host: DOCKER_HUB, repository: rest.length > 0 ? name : `library/${name}` };
+  if (!isHost) return { host: DOCKER_HUB, repository: rest.length > 0 ? name : `library/${name}` };
   const repository = rest.join('/');
   const isHub = first === DOCKER_HUB || first === 'index.docker.io';
   if (!isHub) return { host: first, repository };

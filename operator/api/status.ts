@@ -102,7 +102,11 @@ export const batchQueueStatusSchema = z.object({
     .describe('What SQS last said about the queue and its dead-letter queue.'),
   jobs: jobsStatusSchema.optional().describe('The Jobs of this BatchQueue.'),
   revision: z
-    .object({ current: count.optional(), image: z.string().max(1024).optional() })
+    .object({
+      current: count.optional(),
+      image: z.string().max(1024).optional(),
+      imageDigest: word.optional().describe('The digest that Jobs of this revision run, where it is known.'),
+    })
     .optional()
     .describe('The revision of the template that new Jobs run.'),
   lastSuccessTime: instant.optional().describe('When a Job last succeeded.'),

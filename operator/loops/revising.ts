@@ -1,5 +1,7 @@
+import { ANNOTATION_IMAGES } from '../api/names.ts';
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import type { Action } from '../plan/plan.ts';
+import { formatResolvedImages } from '../plan/resolved-images.ts';
 import { refusedReason } from '../plan/start-trouble.ts';
 import type { KubeObject } from '../ports.ts';
 import { JOBS, REVISIONS } from '../world.ts';
@@ -62,6 +64,17 @@ export async function renumberRevision(
     reason: 'RevisionCreated',
     note: `New Jobs run revision ${number} (as ${revision.number}).`,
   });
+}
+
+/** Writes what the tags of a revision mean beside its template, if nobody has changed it since it was observed. */
+export async function keepImages(
+  { revision, images }: Extract<Action, { kind: 'keepImages' }>,
+  world: World,
+): Promise<void> {
+  const { name, namespace = '', resourceVersion } = revision.object.metadata;
+  const annotations = { [ANNOTATION_IMAGES]: formatResolvedImages(images) };
+  const body = { metadata: { resourceVersion, annotations } };
+  world.caches.revisions.put(await world.kube.patch(REVISIONS, namespace, name, body, { type: 'merge' }));
 }
 
 /** Deletes an old revision, if it is still the object that was observed. */

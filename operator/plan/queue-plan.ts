@@ -12,6 +12,7 @@ import type { Action, CreateAction, IntakeTarget, Lease, Pace, Plan } from './pl
 import { isHeldByPreflight } from './preflight.ts';
 import { readerOf } from './queue-reader.ts';
 import { awaitsRerun, isSuperseded, planReruns } from './rerun.ts';
+import { imagesToKeep } from './resolved-images.ts';
 import { currentRevision, planRevisions } from './revision.ts';
 import { planSettlement, type SettlementContext } from './settlement.ts';
 import type { QueueObservation, Revision, Snapshot } from './snapshot.ts';
@@ -30,7 +31,8 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   const { queue, claims, inbox } = snapshot;
   const live = snapshot.isGone ? undefined : queue;
   const current = live && currentRevision(live, snapshot.revisions);
-  const usable = snapshot.templateCheck.kind === 'valid' ? current : undefined;
+  const images = current && imagesToKeep(current, snapshot.preflight.image?.images);
+  const usable = isUsable(snapshot) && !images ? current : undefined;
   const slots = live ? freeSlots(live, snapshot) : 0;
   // What a poll brings that was sent before a scale-down to 0 still runs.
   const startable = live?.spec.maxConcurrentJobs === 0 ? Math.max(0, slots + 1) : slots;
@@ -50,6 +52,7 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   return {
     actions: [
       ...(live ? planForSpec(live, current, snapshot) : []),
+      ...(current && images ? [{ kind: 'keepImages', revision: current, images } as const] : []),
       ...forMessages,
       ...(live
         ? planHistory(claims, live.spec, { isBusy: forMessages.length > 0, written: live.status })
@@ -63,6 +66,11 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
     status: subject && planStatus(snapshot, subject, current, gate),
     requeueAfterMs: nextLook(snapshot, [dispatch.lookAgainAtMs, reruns.nextAtMs, gate.lookAgainAtMs]),
   };
+}
+
+/** No Job is made of a template that the API server refuses, or whose image is not known or not there. */
+function isUsable({ templateCheck, preflight }: Snapshot): boolean {
+  return templateCheck.kind === 'valid' && preflight.image?.holdsIntake !== true;
 }
 
 function isCreate(action: Action): action is CreateAction {

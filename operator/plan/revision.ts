@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { type BatchQueue, batchQueueSpecSchema } from '../api/batch-queue.ts';
-import { LABEL_QUEUE } from '../api/names.ts';
+import { ANNOTATION_RESOLVE_IMAGES, LABEL_QUEUE } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
 import type { Claim } from './job-facts.ts';
 import { base32 } from './job-name.ts';
@@ -23,12 +23,12 @@ const HASH_LENGTH = 10;
 const storedSchema = z.object({
   revision: z.int(),
   data: z.object({
-    template: batchQueueSpecSchema.pick({
-      jobTemplate: true,
-      serviceAccountName: true,
-      storage: true,
-      imagePullSecret: true,
-    }),
+    template: batchQueueSpecSchema
+      .pick({ jobTemplate: true, serviceAccountName: true, storage: true })
+      .extend({
+        imagePullSecret: z.object({ name: z.string() }).optional(),
+        resolveImages: z.string().optional(),
+      }),
   }),
 });
 
@@ -37,11 +37,13 @@ export const templateOf: (queue: BatchQueue) => RevisionTemplate = remember(read
 
 function readTemplate(queue: BatchQueue): RevisionTemplate {
   const { jobTemplate, serviceAccountName, storage, imagePullSecret } = queue.spec;
+  const resolveImages = queue.metadata.annotations?.[ANNOTATION_RESOLVE_IMAGES] ?? '';
   return {
     jobTemplate,
     ...(serviceAccountName !== undefined && { serviceAccountName }),
     ...(storage && { storage }),
-    ...(imagePullSecret && { imagePullSecret }),
+    ...(imagePullSecret && { imagePullSecret: { name: imagePullSecret.name } }),
+    ...(resolveImages !== '' && { resolveImages }),
   };
 }
 
@@ -72,6 +74,11 @@ export function currentRevision(queue: BatchQueue, revisions: readonly Revision[
   return newest?.hash === currentHash(queue) ? newest : undefined;
 }
 
+/** The revision of the spec's template, under whatever number it has. */
+export function sameTemplate(queue: BatchQueue, revisions: readonly Revision[]): Revision | undefined {
+  return revisions.find(({ hash }) => hash === currentHash(queue));
+}
+
 /** What the revisions need: a new one, an old one renumbered, or nothing; and pruning beyond the limit. */
 export function planRevisions(
   queue: BatchQueue,
@@ -81,19 +88,18 @@ export function planRevisions(
   if (queue.metadata.deletionTimestamp !== undefined) return [];
   const current = currentRevision(queue, revisions);
   if (current) return prune(queue, revisions, claims, current);
-  const hash = currentHash(queue);
   const number = nextNumber(queue, revisions, claims);
-  const same = revisions.find((revision) => revision.hash === hash);
+  const same = sameTemplate(queue, revisions);
   if (same) return [{ kind: 'renumberRevision', revision: same, number }];
-  return [{ kind: 'createRevision', object: buildRevision(queue, hash, number) }];
+  return [{ kind: 'createRevision', object: buildRevision(queue, number) }];
 }
 
-function buildRevision(queue: BatchQueue, hash: string, number: number): KubeObject {
+function buildRevision(queue: BatchQueue, number: number): KubeObject {
   return {
     apiVersion: 'apps/v1',
     kind: 'ControllerRevision',
     metadata: {
-      name: `${queue.metadata.name}-${hash}`,
+      name: `${queue.metadata.name}-${currentHash(queue)}`,
       namespace: queue.metadata.namespace ?? 'default',
       labels: { [LABEL_QUEUE]: queue.metadata.name },
       ownerReferences: [ownerReference(queue)],

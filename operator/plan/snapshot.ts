@@ -65,10 +65,12 @@ export interface Revision {
 }
 
 /** Everything of the spec that shapes a Job: what a revision keeps. */
-export type RevisionTemplate = Pick<
-  BatchQueue['spec'],
-  'jobTemplate' | 'serviceAccountName' | 'storage' | 'imagePullSecret'
->;
+export interface RevisionTemplate
+  extends Pick<BatchQueue['spec'], 'jobTemplate' | 'serviceAccountName' | 'storage'> {
+  readonly imagePullSecret?: { readonly name: string } | undefined;
+  /** What the user wrote to have tags resolved anew. */
+  readonly resolveImages?: string | undefined;
+}
 
 /** A create that was sent and never answered, and that reading did not resolve: it may still arrive. */
 export interface UnconfirmedClaim {

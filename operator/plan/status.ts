@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BatchQueue, BatchQueueStatus } from '../api/batch-queue.ts';
+import { parseImageReference } from '../api/image-reference.ts';
 import {
   type LastFailure,
   MAX_FAILURE_MESSAGE_IDS,
@@ -13,6 +14,7 @@ import { conditionsFrom, type GateVerdicts, planConditions } from './conditions.
 import { isoSeconds } from './iso-time.ts';
 import { contractContainer } from './job.ts';
 import type { Claim } from './job-facts.ts';
+import { digestIn, resolvedImagesOf } from './resolved-images.ts';
 import type { Revision, Snapshot } from './snapshot.ts';
 
 /** What is known of a BatchQueue before it passes validation: enough to write its status. */
@@ -42,16 +44,22 @@ export function planStatus(
     ),
     queue: queueStatus(snapshot, previous.queue),
     jobs: jobsStatus(snapshot.claims),
-    revision: revision
-      ? withoutUndefined({
-          current: revision.number,
-          image: contractContainer(revision.template.jobTemplate).image?.slice(0, 1024),
-        })
-      : previous.revision,
+    revision: revision ? revisionStatus(revision) : previous.revision,
     lastSuccessTime: lastSuccessTime(snapshot.claims, previous.lastSuccessTime),
     lastFailure: lastFailure(snapshot.claims, previous.lastFailure),
     blockedGroups: blockedGroups(snapshot),
     recentRuns: recentRuns(snapshot.claims, previous.recentRuns ?? []),
+  });
+}
+
+function revisionStatus(revision: Revision): NonNullable<BatchQueueStatus['revision']> {
+  const { image } = contractContainer(revision.template.jobTemplate);
+  const digest =
+    digestIn(resolvedImagesOf(revision), image ?? '') ?? parseImageReference(image ?? '')?.digest;
+  return withoutUndefined({
+    current: revision.number,
+    image: image?.slice(0, 1024),
+    imageDigest: digest?.slice(0, 256),
   });
 }
 

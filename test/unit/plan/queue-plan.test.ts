@@ -283,6 +283,7 @@ function subjectOf(action: Action): string {
       return `${action.kind} ${action.about.uid}`;
     case 'renumberRevision':
     case 'deleteRevision':
+    case 'keepImages':
       return `${action.kind} ${action.revision.hash}`;
     case 'createRevision':
     case 'checkTemplate':

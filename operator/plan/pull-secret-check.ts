@@ -1,0 +1,101 @@
+import { z } from 'zod';
+import type { KubeObject } from '../ports.ts';
+import { DOCKER_CONFIG_TYPE, dockerConfigOf, expiryOf, loginFor } from './docker-config.ts';
+import { isoSeconds } from './iso-time.ts';
+import type { NodeFacts } from './node-facts.ts';
+import { type Check, passed, warned } from './preflight.ts';
+
+/** How long a token of ECR lives, where it does not say so itself, in milliseconds. */
+const TOKEN_LIFE_MS = 12 * 3_600_000;
+
+/** A pull secret that users keep themselves. */
+export interface UnkeptSecret {
+  readonly name: string;
+  /** Undefined: there is none. */
+  readonly secret: KubeObject | undefined;
+  /** Registries of ECR that the template pulls from. */
+  readonly hosts: readonly string[];
+  /** Every image of the template is in one of them. */
+  readonly isAllEcr: boolean;
+  readonly nodes: readonly NodeFacts[] | undefined;
+  readonly nowMs: number;
+}
+
+/**
+ * What `PullSecretReady` says of a pull secret that nobody refreshes, and when it will say something else, epoch ms.
+ * Nothing of it holds intake: kubelets also try their own credentials, and pods that cannot pull tell so themselves.
+ */
+export function unkeptCheck(subject: UnkeptSecret): { readonly check: Check; readonly changesAtMs?: number } {
+  const { name, secret, hosts, isAllEcr, nodes, nowMs } = subject;
+  const bySelf = areEks(nodes) && isAllEcr && hosts.length > 0;
+  if (!secret) return { check: bySelf ? notNeeded(name, 'does not exist') : notFound(name) };
+  if (secret['type'] !== DOCKER_CONFIG_TYPE) return { check: wrongType(secret) };
+  const uncovered = hosts.filter((host) => loginOf(secret, host) === undefined);
+  if (uncovered.length > 0) {
+    const what = `holds no login for ${uncovered.join(', ')}`;
+    return { check: bySelf ? notNeeded(name, what) : warned('RegistryNotCovered', withRemedy(name, what)) };
+  }
+  const ends = hosts.flatMap((host) => endOf(secret, host) ?? []);
+  const endMs = Math.min(...ends);
+  if (nowMs >= endMs) {
+    const what = `expired at ${isoSeconds(endMs)}`;
+    return { check: bySelf ? notNeeded(name, what) : warned('PullSecretExpired', withRemedy(name, what)) };
+  }
+  const next = Number.isFinite(endMs) ? { changesAtMs: endMs } : {};
+  if (bySelf) return { check: notNeeded(name, 'is there'), ...next };
+  const until = Number.isFinite(endMs) ? `, with a token of ECR until ${isoSeconds(endMs)}` : '';
+  return { check: passed('Present', `Secret ${name} is there${until}.`), ...next };
+}
+
+/** Whether kubelets pull from ECR with the role of their node: all of them, as far as they can be seen. */
+export function areEks(nodes: readonly NodeFacts[] | undefined): boolean {
+  return nodes !== undefined && nodes.length > 0 && nodes.every(({ isEks }) => isEks);
+}
+
+/** The caveat of every advice not to have a pull secret. */
+export const EKS_NODES_PULL =
+  'the nodes are of EKS and pull from ECR with their own role, unless it may not: a repository of another account without a policy for it';
+
+function notNeeded(name: string, what: string): Check {
+  const message = `Secret ${name} ${what}, and is not needed: ${EKS_NODES_PULL}. Otherwise remove spec.imagePullSecret.`;
+  return passed('NotNeeded', message);
+}
+
+function notFound(name: string): Check {
+  const message = `There is no Secret ${name} in this namespace. Create it, or set spec.imagePullSecret.refresh to true if it is for ECR.`;
+  return warned('PullSecretNotFound', message);
+}
+
+function wrongType({ metadata, type }: KubeObject): Check {
+  const message = `Secret ${metadata.name} is of type ${String(type)}: kubelets read a pull secret only from ${DOCKER_CONFIG_TYPE} (kubectl create secret docker-registry).`;
+  return warned('WrongSecretType', message);
+}
+
+function withRemedy(name: string, what: string): string {
+  return `Secret ${name} ${what}: pods cannot pull with it, and nothing refreshes it. Set spec.imagePullSecret.refresh to true.`;
+}
+
+function loginOf(secret: KubeObject, host: string): unknown {
+  const config = dockerConfigOf(secret);
+  return config && loginFor(config, host);
+}
+
+/** Said by the token, or else twelve hours after the Secret was last written. */
+function endOf(secret: KubeObject, host: string): number | undefined {
+  const said = expiryOf(loginOf(secret, host));
+  if (said !== undefined) return said;
+  const writtenMs = writtenAt(secret);
+  return writtenMs === undefined ? undefined : writtenMs + TOKEN_LIFE_MS;
+}
+
+const fieldsSchema = z.array(z.object({ time: z.string(), fieldsV1: z.looseObject({}).optional() }));
+
+/** When its data was last written; its creation where the API server keeps no such books. */
+function writtenAt({ metadata }: KubeObject): number | undefined {
+  const entries = fieldsSchema.safeParse(metadata['managedFields']).data ?? [];
+  const times = entries
+    .filter(({ fieldsV1 }) => fieldsV1?.['f:data'] !== undefined)
+    .map(({ time }) => Date.parse(time));
+  const newest = Math.max(...times, Date.parse(metadata.creationTimestamp ?? ''));
+  return Number.isFinite(newest) ? newest : undefined;
+}
