@@ -5,6 +5,8 @@ import { isoSeconds } from './iso-time.ts';
 import type { NodeFacts } from './node-facts.ts';
 import { type Check, passed, warned } from './preflight.ts';
 
+/** Which kubelets read as well; nothing more is said about it. */
+const OLD_TYPE = 'kubernetes.io/dockercfg';
 /** How long a token of ECR lives, where it does not say so itself, in milliseconds. */
 const TOKEN_LIFE_MS = 12 * 3_600_000;
 
@@ -29,7 +31,7 @@ export function unkeptCheck(subject: UnkeptSecret): { readonly check: Check; rea
   const { name, secret, hosts, isAllEcr, nodes, nowMs } = subject;
   const bySelf = areEks(nodes) && isAllEcr && hosts.length > 0;
   if (!secret) return { check: bySelf ? notNeeded(name, 'does not exist') : notFound(name) };
-  if (secret['type'] !== DOCKER_CONFIG_TYPE) return { check: wrongType(secret) };
+  if (secret['type'] !== DOCKER_CONFIG_TYPE) return { check: otherType(secret) };
   const uncovered = hosts.filter((host) => loginOf(secret, host) === undefined);
   if (uncovered.length > 0) {
     const what = `holds no login for ${uncovered.join(', ')}`;
@@ -66,8 +68,10 @@ function notFound(name: string): Check {
   return warned('PullSecretNotFound', message);
 }
 
-function wrongType({ metadata, type }: KubeObject): Check {
-  const message = `Secret ${metadata.name} is of type ${String(type)}: kubelets read a pull secret only from ${DOCKER_CONFIG_TYPE} (kubectl create secret docker-registry).`;
+function otherType({ metadata, type }: KubeObject): Check {
+  if (type === OLD_TYPE)
+    return passed('Present', `Secret ${metadata.name} is there, of the old type ${OLD_TYPE}.`);
+  const message = `Secret ${metadata.name} is of type ${String(type)}: kubelets read pull secrets of type ${DOCKER_CONFIG_TYPE} (kubectl create secret docker-registry).`;
   return warned('WrongSecretType', message);
 }
 

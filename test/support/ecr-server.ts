@@ -145,10 +145,11 @@ export class EcrServer {
     if (image) image.status = status;
   }
 
-  /** Refuses an operation from now on, or (without a type) not any more. */
-  refuse(operation: string, type?: string): void {
-    if (type === undefined) this.#denied.delete(operation);
-    else this.#denied.set(operation, type);
+  /** Refuses an operation from now on, on every repository or on one; without a type, not any more. */
+  refuse(operation: string, type?: string, repository = ''): void {
+    const key = `${operation} ${repository}`;
+    if (type === undefined) this.#denied.delete(key);
+    else this.#denied.set(key, type);
   }
 
   async stop(): Promise<void> {
@@ -208,10 +209,11 @@ export class EcrServer {
     );
     if (!signed) throw new EcrFault('MissingAuthenticationTokenException', 'Missing Authentication Token');
     this.requests.push({ operation, accessKeyId: signed[1] ?? '', region: signed[2] ?? '' });
-    const refused = this.#denied.get(operation);
+    const input: unknown = JSON.parse(body);
+    const repository = String(Object(input)['repositoryName'] ?? '');
+    const refused = this.#denied.get(`${operation} `) ?? this.#denied.get(`${operation} ${repository}`);
     if (refused !== undefined)
       throw new EcrFault(refused, `User is not authorized to perform: ecr:${operation}`);
-    const input: unknown = JSON.parse(body);
     switch (operation) {
       case 'DescribeImages':
         return this.#describe(checked(idsSchema.omit({ acceptedMediaTypes: true }), input));

@@ -5,7 +5,7 @@ import { parseImageReference, pinnedTo } from '../../../operator/api/image-refer
 const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`;
 
 /** Hosts of private registries: what they say of account 123456789012. */
-const ECR_HOSTS = [
+const ECR_HOSTS: readonly [string, string, string, { fips?: boolean; dualStack?: boolean }][] = [
   ['123456789012.dkr.ecr.us-east-1.amazonaws.com', 'us-east-1', 'aws', {}],
   ['123456789012.dkr.ecr.ap-southeast-7.amazonaws.com', 'ap-southeast-7', 'aws', {}],
   ['123456789012.dkr.ecr-fips.us-west-2.amazonaws.com', 'us-west-2', 'aws', { fips: true }],
@@ -15,13 +15,18 @@ const ECR_HOSTS = [
   ['123456789012.dkr.ecr-fips.us-gov-east-1.amazonaws.com', 'us-gov-east-1', 'aws-us-gov', { fips: true }],
   ['123456789012.dkr-ecr.us-gov-east-1.on.aws', 'us-gov-east-1', 'aws-us-gov', { dualStack: true }],
   ['123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn', 'cn-north-1', 'aws-cn', {}],
-  ['123456789012.dkr-ecr.cn-northwest-1.on.amazonwebservices.com.cn', 'cn-northwest-1', 'aws-cn', { dualStack: true }],
+  [
+    '123456789012.dkr-ecr.cn-northwest-1.on.amazonwebservices.com.cn',
+    'cn-northwest-1',
+    'aws-cn',
+    { dualStack: true },
+  ],
   ['123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu', 'eusc-de-east-1', 'aws-eusc', {}],
   ['123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov', 'us-iso-east-1', 'aws-iso', {}],
   ['123456789012.dkr.ecr.us-isob-east-1.sc2s.sgov.gov', 'us-isob-east-1', 'aws-iso-b', {}],
   ['123456789012.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk', 'eu-isoe-west-1', 'aws-iso-e', {}],
   ['123456789012.dkr.ecr.us-isof-south-1.csp.hci.ic.gov', 'us-isof-south-1', 'aws-iso-f', {}],
-] as const;
+];
 
 const OTHER_HOSTS = [
   'public.ecr.aws',
@@ -83,9 +88,16 @@ const NO_REFERENCES = [
 ];
 
 describe('the host of a private ECR registry', () => {
-  test.each(ECR_HOSTS)('%s', (host, region, partition, { ...kind }) => {
+  test.each(ECR_HOSTS)('%s', (host, region, partition, kind) => {
     const plain = { fips: false, dualStack: false };
-    expect(parseEcrHost(host)).toEqual({ host, account: '123456789012', region, partition, ...plain, ...kind });
+    expect(parseEcrHost(host)).toEqual({
+      host,
+      account: '123456789012',
+      region,
+      partition,
+      ...plain,
+      ...kind,
+    });
   });
 
   test.each(OTHER_HOSTS)('%s is none', (host) => {
@@ -109,7 +121,7 @@ describe('an image reference', () => {
     expect(parseImageReference(text)).toBeUndefined();
   });
 
-  test.each(ECR_HOSTS)('in %s', (host, region) => {
+  test.each(ECR_HOSTS)('in %s', (host, region, _partition, _kind) => {
     const reference = parseImageReference(`${host}/team/csv-worker:1.4.0`);
     expect(reference).toMatchObject({ host, repository: 'team/csv-worker', tag: '1.4.0', ecr: { region } });
   });
