@@ -51,7 +51,7 @@ export class PullSecretKeeper implements PreflightCheck {
   dependsOn({ queue, template }: CheckSubject): unknown {
     const { imagePullSecret } = queue.spec;
     const texts = imagesOf(template.jobTemplate).map(({ text }) => text);
-    return imagePullSecret && { imagePullSecret, texts, reader: readerOf(queue) };
+    return imagePullSecret ? { imagePullSecret, texts, reader: readerOf(queue) } : {};
   }
 
   async run(subject: CheckSubject): Promise<CheckAnswer> {
