@@ -16,9 +16,7 @@ const FOR_RARE_MOMENTS: ReadonlySet<string> = new Set([
   'get controllerrevisions',
   // The same event once more.
   'patch events',
-  // A payload that a crash left behind, or that its messages' copies are made of.
-  'get secrets',
-  'list secrets',
+  // A payload that a crash left behind.
   'delete secrets',
   // About a Job that has had no pod, or a pod that has had no sandbox, for half a minute.
   'list events',
@@ -39,7 +37,8 @@ test.concurrent('the shipped role grants what the operator uses, and nothing els
   const election = await stage.prepareElection('verbs');
   const operator = await stage.startOperator({ cases: ['verbs'], through: proxy, election });
   const limits = { successfulJobsHistoryLimit: 0, failedJobsHistoryLimit: 0, revisionHistoryLimit: 0 };
-  const queue = await QueueCase.ready(stage, 'verbs', { spec: limits });
+  const spec = { ...limits, imagePullSecret: { name: 'regcred' } };
+  const queue = await QueueCase.ready(stage, 'verbs', { spec });
 
   await queue.succeed(await queue.jobOf(await queue.send('succeeds')));
   await queue.whenQueueIsEmpty();
