@@ -8,8 +8,8 @@ import { LeaderElector } from './kube/leader-elector.ts';
 import { RestClient } from './kube/rest-client.ts';
 import { createTransport, loadKubeConfig } from './kube/transport.ts';
 import { WatchedCaches } from './kube/watched-caches.ts';
+import { storageCheck } from './loops/checking-storage.ts';
 import { Controller, ownerKey } from './loops/controller.ts';
-import type { PreflightCheck } from './loops/preflight.ts';
 import type { Log } from './ports.ts';
 import { EventLoopLag } from './process/event-loop-lag.ts';
 import { HealthServer } from './process/health-server.ts';
@@ -125,7 +125,7 @@ function wire(config: OperatorConfig, log: Log) {
     lag: () => lag.read(),
   });
   // What is looked at before the first message of a BatchQueue is received.
-  const checks: readonly PreflightCheck[] = [];
+  const checks = [storageCheck({ kube, clock })];
   const world = { kube, queue, fence: elector, events, checks, clock, log, caches };
   const controller = new Controller({ world, random, metrics });
   return { elector, electorTransport, transport, caches, events, sqs, lag, metrics, controller };

@@ -18,7 +18,7 @@ export function planConditions(snapshot: Snapshot, gate: GateVerdicts = OPEN): r
   const verdicts = [
     queueReachable(snapshot),
     deadLetterConfigured(snapshot),
-    ...preflightConditions(snapshot),
+    ...preflightConditions(snapshot, gate.problem ?? gate.waitingFor),
     templateValid(snapshot),
   ];
   const holder = firstHolder(verdicts);
