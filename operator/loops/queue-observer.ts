@@ -1,7 +1,7 @@
 import { deadLetterUrl } from '../api/queue-url.ts';
-import { messageOf, OperatorError } from '../errors.ts';
+import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import type { Pace } from '../plan/plan.ts';
-import type { QueueAttributes, QueueObservation } from '../plan/snapshot.ts';
+import type { DeadLetterQueue, QueueAttributes, QueueObservation } from '../plan/snapshot.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import type { MessageQueue } from '../world.ts';
 
@@ -106,13 +106,15 @@ export class QueueObserver {
   }
 
   /** The dead-letter queue is only looked at; not being allowed to is no fault of the queue. */
-  async #deadLetters(url: string, { deadLetterArn }: QueueAttributes): Promise<number | undefined> {
+  async #deadLetters(url: string, { deadLetterArn }: QueueAttributes): Promise<DeadLetterQueue | undefined> {
     if (deadLetterArn === undefined) return undefined;
     try {
-      return (await this.#options.queue.describe(deadLetterUrl(url, deadLetterArn))).visible;
+      const queue = await this.#options.queue.describe(deadLetterUrl(url, deadLetterArn));
+      const { visible, retentionSeconds, fifo } = queue;
+      return { kind: 'seen', visible, retentionSeconds, fifo };
     } catch (error) {
       this.#options.log.debug({ error: messageOf(error) }, 'dead-letter queue could not be read');
-      return undefined;
+      return { kind: hasCode(error, 'QueueNotFound') ? 'missing' : 'unseen' };
     }
   }
 

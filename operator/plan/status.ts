@@ -62,14 +62,15 @@ function queueStatus(
   previous: QueueStatus | undefined,
 ): QueueStatus | undefined {
   if (observation.kind !== 'reachable') return isAbout(previous, queue) ? previous : undefined;
-  const { arn, visible, inFlight, delayed, deadLetterArn, maxReceiveCount } = observation.attributes;
+  const { attributes, deadLetter } = observation;
+  const { arn, visible, inFlight, delayed, deadLetterArn, maxReceiveCount } = attributes;
   const figures = withoutUndefined({
     arn,
     visible,
     inFlight,
     delayed,
     deadLetterArn,
-    deadLetter: observation.deadLetter,
+    deadLetter: deadLetter?.kind === 'seen' ? deadLetter.visible : undefined,
     maxReceiveCount,
   });
   // The time moves only together with a figure: an idle queue writes nothing.

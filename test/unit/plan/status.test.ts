@@ -243,7 +243,7 @@ describe('the figures of the queue', () => {
       delayed: 3,
       deadLetterArn: DEAD_LETTER_ARN,
       deadLetter: 0,
-      maxReceiveCount: 3,
+      maxReceiveCount: 4,
       observedTime: '2026-01-01T11:59:59Z',
     });
   });
