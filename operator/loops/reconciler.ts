@@ -1,3 +1,4 @@
+import type { BatchQueue } from '../api/batch-queue.ts';
 import { parseBatchQueue } from '../api/validate.ts';
 import { hasCode, messageOf, retryAfterMsOf } from '../errors.ts';
 import { claimFrom, isClaim } from '../plan/claim.ts';
@@ -12,9 +13,10 @@ import type { KubeObject } from '../ports.ts';
 import { applyAction } from './apply.ts';
 import { type Subject, tell, type World } from './interpreter.ts';
 import { observePods } from './observing-pods.ts';
+import type { CheckSubject } from './preflight.ts';
 import type { QueueSession } from './queue-session.ts';
-import { tellConditions } from './telling-conditions.ts';
 import { tellHold } from './telling-hold.ts';
+import { tellStatus } from './telling-status.ts';
 import type { TurnResult } from './work-queue.ts';
 import { statusOf, unwrittenOf, writeStatus } from './writing-status.ts';
 
@@ -45,7 +47,7 @@ export async function reconcile(
   session.publishLeases(plan.leases);
   session.observer.setPace(plan.pace);
   tellHold(session.holdMemory?.hold, plan.holdMemory?.hold, subject, world);
-  tellConditions(previous.conditions, plan.status?.conditions, subject, world);
+  tellStatus(previous, plan.status, subject, world);
   session.holdMemory = plan.holdMemory;
   if (hasOtherConsumers(snapshot.inbox, snapshot.claims)) tellOfOthers(subject, world);
 
@@ -80,12 +82,12 @@ function observe(namespace: string, name: string, { object, session, world, pods
   const parsed = object && batchQueueFrom(object);
   const queue = parsed?.ok ? parsed.queue : undefined;
   const alive = object !== undefined && object.metadata.deletionTimestamp === undefined;
-  session.lookAt(alive && queue ? { queue, template: templateOf(queue) } : undefined);
-  const observation = session.observer.observation();
   const revisions = world.caches.revisions
     .byIndex(`${namespace}/${name}`)
     .filter((revision) => isOwnedBy(revision, object))
     .flatMap((revision) => revisionFrom(revision) ?? []);
+  session.lookAt(alive && queue ? checkSubject(queue, revisions) : undefined);
+  const observation = session.observer.observation();
   return {
     nowMs: world.clock.now(),
     queue,
@@ -113,6 +115,11 @@ function observe(namespace: string, name: string, { object, session, world, pods
     creations: session.creations(),
     holdMemory: session.holdMemory,
   };
+}
+
+/** What new Jobs run is what is checked, also before it is a revision. */
+function checkSubject(queue: BatchQueue, revisions: readonly Revision[]): CheckSubject {
+  return { queue, template: currentRevision(queue, revisions)?.template ?? templateOf(queue) };
 }
 
 /** Notes which queue this BatchQueue reads; the older one that reads it too. A queue that does not answer is still read. */

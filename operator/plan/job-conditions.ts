@@ -1,4 +1,5 @@
 import { CHECK_CONDITIONS, type Check, warned } from './preflight.ts';
+import { missingPin } from './revision.ts';
 import type { Problem, Snapshot } from './snapshot.ts';
 import { checking, holding, isTrue, type Verdict } from './verdict.ts';
 
@@ -29,8 +30,10 @@ function withMounts(check: Check, starting: Problem | undefined): Check {
   return warned(starting.reason, `${starting.message}${hint}`);
 }
 
-export function templateValid({ templateCheck }: Snapshot): Verdict {
+export function templateValid({ templateCheck, queue, revisions }: Snapshot): Verdict {
   const type = 'TemplateValid';
+  const missing = queue && missingPin(queue, revisions);
+  if (missing) return holding(type, missing);
   switch (templateCheck.kind) {
     case 'unknown':
       return { ...checking(type, 'The Job template has not been checked yet.'), holdsIntake: true };

@@ -13,6 +13,7 @@ import { conditionsFrom, type GateVerdicts, planConditions } from './conditions.
 import { isoSeconds } from './iso-time.ts';
 import { contractContainer } from './job.ts';
 import type { Claim } from './job-facts.ts';
+import { latestRevision } from './revision.ts';
 import type { Revision, Snapshot } from './snapshot.ts';
 
 /** What is known of a BatchQueue before it passes validation: enough to write its status. */
@@ -42,16 +43,29 @@ export function planStatus(
     ),
     queue: queueStatus(snapshot, previous.queue),
     jobs: jobsStatus(snapshot.claims),
-    revision: revision
-      ? withoutUndefined({
-          current: revision.number,
-          image: contractContainer(revision.template.jobTemplate).image?.slice(0, 1024),
-        })
-      : previous.revision,
+    revision: revisionStatus(snapshot, revision, previous.revision),
     lastSuccessTime: lastSuccessTime(snapshot.claims, previous.lastSuccessTime),
     lastFailure: lastFailure(snapshot.claims, previous.lastFailure),
     blockedGroups: blockedGroups(snapshot),
     recentRuns: recentRuns(snapshot.claims, previous.recentRuns ?? []),
+  });
+}
+
+type RevisionStatus = NonNullable<BatchQueueStatus['revision']>;
+
+function revisionStatus(
+  { queue, revisions }: Snapshot,
+  revision: Revision | undefined,
+  previous: RevisionStatus | undefined,
+): RevisionStatus | undefined {
+  if (!revision) return previous;
+  const pinned = queue?.spec.revision;
+  const latest = queue && pinned !== undefined ? latestRevision(queue, revisions) : undefined;
+  return withoutUndefined({
+    current: revision.number,
+    pinned,
+    latest: latest === revision ? undefined : latest?.number,
+    image: contractContainer(revision.template.jobTemplate).image?.slice(0, 1024),
   });
 }
 
