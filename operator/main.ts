@@ -12,10 +12,10 @@ import { LeaderElector } from './kube/leader-elector.ts';
 import { RestClient } from './kube/rest-client.ts';
 import { createTransport, loadKubeConfig } from './kube/transport.ts';
 import { WatchedCaches } from './kube/watched-caches.ts';
+import { storageCheck } from './loops/checking-storage.ts';
 import { ClusterNodes } from './loops/cluster-nodes.ts';
 import { Controller, ownerKey } from './loops/controller.ts';
 import { ImageResolver } from './loops/image-resolver.ts';
-import type { PreflightCheck } from './loops/preflight.ts';
 import { PullSecretKeeper } from './loops/pull-secret-keeper.ts';
 import { serviceAccountCheck } from './loops/service-account-check.ts';
 import type { Log } from './ports.ts';
@@ -127,8 +127,9 @@ function wire(config: OperatorConfig, log: Log) {
   // What is looked at before the first message of a BatchQueue is received.
   const { identities, registry } = aws;
   const nodes = new ClusterNodes({ kube, clock, log });
-  const checks: readonly PreflightCheck[] = [
+  const checks = [
     serviceAccountCheck(identities),
+    storageCheck({ kube, clock }),
     new ImageResolver({ registry, nodes }),
     new PullSecretKeeper({ kube, registry, nodes, pods: caches.pods, clock }),
   ];

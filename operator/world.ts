@@ -134,7 +134,8 @@ export interface PatchOptions {
 
 /** The API server, as raw JSON. */
 export interface KubeApi {
-  get(resource: Resource, namespace: string, name: string): Promise<KubeObject | undefined>;
+  /** `namespace` undefined: a resource without namespaces. */
+  get(resource: Resource, namespace: string | undefined, name: string): Promise<KubeObject | undefined>;
   list(
     resource: Resource,
     options: { namespace?: string; labelSelector?: string; fieldSelector?: string },
@@ -201,6 +202,11 @@ export const JOBS: Resource = { group: 'batch', version: 'v1', plural: 'jobs' };
 export const PODS: Resource = { group: '', version: 'v1', plural: 'pods' };
 export const NODES: Resource = { group: '', version: 'v1', plural: 'nodes' };
 export const SECRETS: Resource = { group: '', version: 'v1', plural: 'secrets' };
+export const VOLUME_CLAIMS: Resource = { group: '', version: 'v1', plural: 'persistentvolumeclaims' };
+export const VOLUMES: Resource = { group: '', version: 'v1', plural: 'persistentvolumes' };
+export const STORAGE_CLASSES: Resource = { group: 'storage.k8s.io', version: 'v1', plural: 'storageclasses' };
+export const CSI_DRIVERS: Resource = { group: 'storage.k8s.io', version: 'v1', plural: 'csidrivers' };
+export const CSI_NODES: Resource = { group: 'storage.k8s.io', version: 'v1', plural: 'csinodes' };
 export const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events' };
 export const REVISIONS: Resource = { group: 'apps', version: 'v1', plural: 'controllerrevisions' };
 export const BATCH_QUEUES: Resource = { group: 'batchqueue.io', version: 'v1alpha1', plural: 'batchqueues' };

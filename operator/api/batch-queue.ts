@@ -133,6 +133,14 @@ export const batchQueueSpecSchema = z.object({
   revisionHistoryLimit: historyLimit
     .default(10)
     .describe('How many old revisions of the template to keep besides the ones in use.'),
+  revision: z
+    .int()
+    .min(1)
+    .max(1_000_000_000)
+    .optional()
+    .describe(
+      'Number of a kept revision that new Jobs run instead of the template above: a rollback. Default: the template above.',
+    ),
 });
 
 /** The spec with all defaults applied. `jobTemplate` is raw JSON as the user wrote it. */

@@ -1,4 +1,4 @@
-import { PARTITIONS } from './aws-partition.ts';
+import { PARTITIONS } from './aws-partitions.ts';
 
 /** Where a private registry of ECR is, read from its host. */
 export interface EcrHost {

@@ -1,5 +1,3 @@
-import { PARTITIONS, type Partition } from './aws-partition.ts';
-
 /**
  * Queue URLs. The host decides whether a queue may be contacted at all, so it must mean the same to everybody who reads it:
  * the pattern leaves out what URL parsers rewrite (`https://2130706433/` is `https://127.0.0.1/` to them).

@@ -1,7 +1,12 @@
 import { OperatorError } from '../errors.ts';
 import { type ImageFinding, imageCheck } from '../plan/image-check.ts';
 import { type QueueReader, readerOf } from '../plan/queue-reader.ts';
-import { imagesOf, type ResolvedImage, type TemplateImage } from '../plan/resolved-images.ts';
+import {
+  imagesOf,
+  NOTHING_RESOLVED,
+  type ResolvedImage,
+  type TemplateImage,
+} from '../plan/resolved-images.ts';
 import type { EcrImage, ImageRegistry } from '../world.ts';
 import type { ClusterNodes } from './cluster-nodes.ts';
 import type { CheckAnswer, CheckSubject, PreflightCheck } from './preflight.ts';
@@ -19,6 +24,8 @@ const REFUSED: ReadonlySet<string> = new Set([
   'ImageInaccessible',
   'UpstreamAccessDenied',
 ]);
+/** The registry does not know yet. Everything else is about the identity, with which the queue is read as well. */
+const LATER = 'PullThroughCache';
 
 export interface ImageResolverOptions {
   readonly registry: ImageRegistry;
@@ -42,7 +49,7 @@ export class ImageResolver implements PreflightCheck {
     return { template, reader: readerOf(queue) };
   }
 
-  async run({ queue, template, resolved }: CheckSubject): Promise<CheckAnswer> {
+  async run({ queue, template, resolved = NOTHING_RESOLVED }: CheckSubject): Promise<CheckAnswer> {
     const reader = readerOf(queue);
     const images = imagesOf(template.jobTemplate);
     const findings = await Promise.all(
@@ -76,7 +83,12 @@ export class ImageResolver implements PreflightCheck {
       if (CERTAIN.has(reason)) return { kind: 'problem', image, certain: true, reason, message };
       const words = `${message.replace(/\.$/, '')}. It runs as it is written.`;
       if (REFUSED.has(reason)) return { kind: 'problem', image, certain: false, reason, message: words };
-      return { kind: 'unasked', image, reason, message: words };
+      return {
+        kind: 'unasked',
+        image,
+        reason,
+        ...(reason === LATER ? { message: words, holds: false } : { message, holds: true }),
+      };
     }
   }
 

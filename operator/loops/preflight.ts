@@ -23,7 +23,7 @@ export interface CheckSubject {
   /** What new Jobs run. */
   readonly template: RevisionTemplate;
   /** What its tags mean, as far as it has been asked already. */
-  readonly resolved: ResolvedImages;
+  readonly resolved?: ResolvedImages;
 }
 
 /** An answer, and when to ask again if not at the usual time, in milliseconds; at least a second. */

@@ -139,8 +139,8 @@ export class PullSecretKeeper implements PreflightCheck {
     const regions = Map.groupBy(hosts, ({ region, fips, dualStack }) => [region, fips, dualStack].join(' '));
     const logins = [...regions.values()].map(async ([first, ...others]) => {
       if (!first) return [];
-      const token = await this.#options.registry.pullToken(first, reader);
-      return [first, ...others].map(({ host }) => ({ ...token, host }));
+      const { username, password, expiresAtMs } = await this.#options.registry.pullToken(first, reader);
+      return [first, ...others].map(({ host }) => ({ host, username, password, expiresAtMs }));
     });
     return (await Promise.all(logins)).flat();
   }

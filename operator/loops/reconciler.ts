@@ -17,8 +17,8 @@ import { type Subject, tell, type World } from './interpreter.ts';
 import { observePods } from './observing-pods.ts';
 import type { CheckSubject } from './preflight.ts';
 import type { QueueSession } from './queue-session.ts';
-import { tellConditions } from './telling-conditions.ts';
 import { tellHold } from './telling-hold.ts';
+import { tellStatus } from './telling-status.ts';
 import type { TurnResult } from './work-queue.ts';
 import { statusOf, unwrittenOf, writeStatus } from './writing-status.ts';
 
@@ -50,7 +50,7 @@ export async function reconcile(
   session.observer.setPace(plan.pace);
   tellHold(session.holdMemory?.hold, plan.holdMemory?.hold, subject, world);
   session.notePullDenied(isPullDenied(snapshot.jobPods));
-  tellConditions(previous.conditions, plan.status?.conditions, subject, world);
+  tellStatus(previous, plan.status, subject, world);
   session.holdMemory = plan.holdMemory;
   if (hasOtherConsumers(snapshot.inbox, snapshot.claims)) tellOfOthers(subject, world);
 
@@ -120,10 +120,11 @@ function observe(namespace: string, name: string, { object, session, world, pods
   };
 }
 
+/** What new Jobs run is what is checked, also before it is a revision. */
 function checkSubject(queue: BatchQueue, revisions: readonly Revision[]): CheckSubject {
-  const revision = sameTemplate(queue, revisions);
+  const revision = currentRevision(queue, revisions) ?? sameTemplate(queue, revisions);
   const resolved = revision ? resolvedImagesOf(revision) : NOTHING_RESOLVED;
-  return { queue, template: templateOf(queue), resolved };
+  return { queue, template: revision?.template ?? templateOf(queue), resolved };
 }
 
 /** Notes which queue this BatchQueue reads; the older one that reads it too. A queue that does not answer is still read. */

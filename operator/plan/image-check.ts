@@ -11,8 +11,8 @@ export type ImageFinding =
   | { readonly kind: 'resolved'; readonly image: TemplateImage; readonly as: ResolvedImage }
   /** `certain`: no node can pull it. Otherwise nobody would tell, or it is not known to matter. */
   | ({ readonly kind: 'problem'; readonly image: TemplateImage; readonly certain: boolean } & Problem)
-  /** Nobody could be asked. */
-  | ({ readonly kind: 'unasked'; readonly image: TemplateImage } & Problem);
+  /** Nobody could be asked. `holds`: for want of what reading the queue needs as well, so that nothing is lost by waiting. */
+  | ({ readonly kind: 'unasked'; readonly image: TemplateImage; readonly holds: boolean } & Problem);
 
 /** Where pods of the template may run; undefined: nobody knows. */
 export interface ImageContext {
@@ -29,7 +29,7 @@ export function imageCheck(findings: readonly ImageFinding[], context: ImageCont
   const worst = problems.find(({ certain }) => certain) ?? problems[0];
   if (worst) return (worst.certain ? faulty : warned)(worst.reason, worst.message);
   const unasked = findings.find((finding) => finding.kind === 'unasked');
-  if (unasked) return unchecked(unasked.reason, unasked.message);
+  if (unasked) return { ...unchecked(unasked.reason, unasked.message), holdsIntake: unasked.holds };
   return platformProblem(findings, context) ?? passed(reasonOf(findings), findings.map(wordsOf).join(' '));
 }
 

@@ -29,24 +29,49 @@ export interface UnkeptSecret {
  */
 export function unkeptCheck(subject: UnkeptSecret): { readonly check: Check; readonly changesAtMs?: number } {
   const { name, secret, hosts, isAllEcr, nodes, nowMs } = subject;
-  const bySelf = areEks(nodes) && isAllEcr && hosts.length > 0;
-  if (!secret) return { check: bySelf ? notNeeded(name, 'does not exist') : notFound(name) };
-  if (secret['type'] !== DOCKER_CONFIG_TYPE) return { check: otherType(secret) };
-  const uncovered = hosts.filter((host) => loginOf(secret, host) === undefined);
-  if (uncovered.length > 0) {
-    const what = `holds no login for ${uncovered.join(', ')}`;
-    return { check: bySelf ? notNeeded(name, what) : warned('RegistryNotCovered', withRemedy(name, what)) };
-  }
-  const ends = hosts.flatMap((host) => endOf(secret, host) ?? []);
-  const endMs = Math.min(...ends);
-  if (nowMs >= endMs) {
-    const what = `expired at ${isoSeconds(endMs)}`;
-    return { check: bySelf ? notNeeded(name, what) : warned('PullSecretExpired', withRemedy(name, what)) };
-  }
-  const next = Number.isFinite(endMs) ? { changesAtMs: endMs } : {};
-  if (bySelf) return { check: notNeeded(name, 'is there'), ...next };
-  const until = Number.isFinite(endMs) ? `, with a token of ECR until ${isoSeconds(endMs)}` : '';
+  const type = secret?.['type'];
+  if (secret && type !== DOCKER_CONFIG_TYPE) return { check: otherType(name, type) };
+  const isNeeded = !isAllEcr || hosts.length === 0 || !areEks(nodes);
+  const endMs = secret && goodUntil(secret, hosts);
+  const next = endMs !== undefined && endMs > nowMs ? { changesAtMs: endMs } : {};
+  const fault = faultOf(subject, endMs);
+  if (!isNeeded) return { check: notNeeded(name, fault?.what ?? 'is there'), ...next };
+  if (fault) return { check: warned(fault.reason, `Secret ${name} ${fault.what}${fault.remedy}`) };
+  const until = endMs === undefined ? '' : `, with a token of ECR until ${isoSeconds(endMs)}`;
   return { check: passed('Present', `Secret ${name} is there${until}.`), ...next };
+}
+
+interface Fault {
+  readonly reason: string;
+  /** What is said of the Secret. */
+  readonly what: string;
+  readonly remedy: string;
+}
+
+const REFRESH =
+  ': pods cannot pull with it, and nothing refreshes it. Set spec.imagePullSecret.refresh to true.';
+
+function faultOf({ secret, hosts, nowMs }: UnkeptSecret, endMs: number | undefined): Fault | undefined {
+  if (!secret) {
+    const remedy =
+      ' in this namespace. Create it, or set spec.imagePullSecret.refresh to true if it is for ECR.';
+    return { reason: 'PullSecretNotFound', what: 'does not exist', remedy };
+  }
+  const uncovered = hosts.filter((host) => loginOf(secret, host) === undefined);
+  if (uncovered.length > 0)
+    return {
+      reason: 'RegistryNotCovered',
+      what: `holds no login for ${uncovered.join(', ')}`,
+      remedy: REFRESH,
+    };
+  if (endMs === undefined || nowMs < endMs) return undefined;
+  return { reason: 'PullSecretExpired', what: `expired at ${isoSeconds(endMs)}`, remedy: REFRESH };
+}
+
+/** When the first of its ECR tokens runs out, epoch ms; undefined when nobody knows. */
+function goodUntil(secret: KubeObject, hosts: readonly string[]): number | undefined {
+  const ends = hosts.flatMap((host) => endOf(secret, host) ?? []);
+  return ends.length > 0 ? Math.min(...ends) : undefined;
 }
 
 /** Whether kubelets pull from ECR with the role of their node: all of them, as far as they can be seen. */
@@ -63,20 +88,10 @@ function notNeeded(name: string, what: string): Check {
   return passed('NotNeeded', message);
 }
 
-function notFound(name: string): Check {
-  const message = `There is no Secret ${name} in this namespace. Create it, or set spec.imagePullSecret.refresh to true if it is for ECR.`;
-  return warned('PullSecretNotFound', message);
-}
-
-function otherType({ metadata, type }: KubeObject): Check {
-  if (type === OLD_TYPE)
-    return passed('Present', `Secret ${metadata.name} is there, of the old type ${OLD_TYPE}.`);
-  const message = `Secret ${metadata.name} is of type ${String(type)}: kubelets read pull secrets of type ${DOCKER_CONFIG_TYPE} (kubectl create secret docker-registry).`;
+function otherType(name: string, type: unknown): Check {
+  if (type === OLD_TYPE) return passed('Present', `Secret ${name} is there, of the old type ${OLD_TYPE}.`);
+  const message = `Secret ${name} is of type ${String(type)}: kubelets read pull secrets of type ${DOCKER_CONFIG_TYPE} (kubectl create secret docker-registry).`;
   return warned('WrongSecretType', message);
-}
-
-function withRemedy(name: string, what: string): string {
-  return `Secret ${name} ${what}: pods cannot pull with it, and nothing refreshes it. Set spec.imagePullSecret.refresh to true.`;
 }
 
 function loginOf(secret: KubeObject, host: string): unknown {

@@ -31,8 +31,7 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   const { queue, claims, inbox } = snapshot;
   const live = snapshot.isGone ? undefined : queue;
   const current = live && currentRevision(live, snapshot.revisions);
-  const images = current && imagesToKeep(current, snapshot.preflight.image?.images);
-  const usable = isUsable(snapshot) && !images ? current : undefined;
+  const usable = current && isUsable(current, snapshot) ? current : undefined;
   const slots = live ? freeSlots(live, snapshot) : 0;
   // What a poll brings that was sent before a scale-down to 0 still runs.
   const startable = live?.spec.maxConcurrentJobs === 0 ? Math.max(0, slots + 1) : slots;
@@ -52,7 +51,6 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   return {
     actions: [
       ...(live ? planForSpec(live, current, snapshot) : []),
-      ...(current && images ? [{ kind: 'keepImages', revision: current, images } as const] : []),
       ...forMessages,
       ...(live
         ? planHistory(claims, live.spec, { isBusy: forMessages.length > 0, written: live.status })
@@ -68,9 +66,10 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   };
 }
 
-/** No Job is made of a template that the API server refuses, or whose image is not known or not there. */
-function isUsable({ templateCheck, preflight }: Snapshot): boolean {
-  return templateCheck.kind === 'valid' && preflight.image?.holdsIntake !== true;
+/** No Job is made of a template that the API server refuses, whose image is not there, or whose tags are not kept yet. */
+function isUsable(revision: Revision, { templateCheck, preflight: { image } }: Snapshot): boolean {
+  const isPullable = !image || (!image.holdsIntake && !imagesToKeep(revision, image.images));
+  return templateCheck.kind === 'valid' && isPullable;
 }
 
 function isCreate(action: Action): action is CreateAction {
@@ -100,12 +99,16 @@ function planSweep({ sweepAtMs, nowMs, inbox }: Snapshot): Action[] {
   return isDue ? [{ kind: 'sweepPayloads' }] : [];
 }
 
-/** What the spec asks for apart from messages: its revision, and the check of it. */
+/** What the spec asks for apart from messages: its revision, the check of it, and what its tags mean. */
 function planForSpec(queue: BatchQueue, current: Revision | undefined, snapshot: Snapshot): Action[] {
-  const { revisions, claims } = snapshot;
+  const { revisions, claims, preflight } = snapshot;
+  const revising = planRevisions(queue, revisions, claims);
+  if (!current) return revising;
+  const images = imagesToKeep(current, preflight.image?.images);
   return [
-    ...planRevisions(queue, revisions, claims),
-    ...(current ? planTemplateCheck(queue, current, snapshot) : []),
+    ...revising,
+    ...planTemplateCheck(queue, current, snapshot),
+    ...(images ? [{ kind: 'keepImages', revision: current, images } as const] : []),
   ];
 }
 

@@ -242,8 +242,8 @@ export class EcrServer {
     const imageDetails = imageIds.map((id) => {
       const image = imageIn(repository, id);
       if (!image) {
-        const text = `The image with imageId {imageDigest:'${id.imageDigest ?? 'null'}', imageTag:'${id.imageTag ?? 'null'}'} does not exist within the repository with name '${repositoryName}' in the registry with id '${registryId}'`;
-        throw new EcrFault('ImageNotFoundException', text);
+        const message = `The image with imageId {imageDigest:'${id.imageDigest ?? 'null'}', imageTag:'${id.imageTag ?? 'null'}'} does not exist within the repository with name '${repositoryName}' in the registry with id '${registryId}'`;
+        throw new EcrFault('ImageNotFoundException', message);
       }
       return {
         registryId,

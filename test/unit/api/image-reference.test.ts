@@ -111,7 +111,8 @@ describe('the host of a private ECR registry', () => {
 });
 
 describe('an image reference', () => {
-  test.each(REFERENCES)('%s', (text, host, repository, tag, digest) => {
+  test.each(REFERENCES)('%s', (text, ...expected) => {
+    const [host, repository, tag, digest] = expected;
     const reference = parseImageReference(text);
     expect(reference).toMatchObject({ text, host, repository, isEcrPublic: false });
     expect([reference?.tag, reference?.digest, reference?.ecr]).toEqual([tag, digest, undefined]);

@@ -64,7 +64,7 @@ describe('a failure', () => {
     ['ImageAccessDenied', 'False', false],
     ['ImageInaccessible', 'False', false],
     ['PullThroughCache', 'Unknown', false],
-    ['NoIdentity', 'Unknown', false],
+    ['NoIdentity', 'Unknown', true],
   ])('%s: %s, holds intake: %p', async (code, status, holdsIntake) => {
     const { check } = await checked(failing(code, 'terminal'));
     expect(check).toMatchObject({ status, reason: code, holdsIntake });

@@ -3,7 +3,6 @@ import type { BatchQueue } from '../../../operator/api/batch-queue.ts';
 import { OperatorError } from '../../../operator/errors.ts';
 import { type CheckAnswer, QueuePreflight } from '../../../operator/loops/preflight.ts';
 import { CHECKING, faulty, passed, warned } from '../../../operator/plan/preflight.ts';
-import { NOTHING_RESOLVED } from '../../../operator/plan/resolved-images.ts';
 import { templateOf } from '../../../operator/plan/revision.ts';
 import { aQueue } from '../../support/builders.ts';
 import { MemoryLog } from '../../support/logs.ts';
@@ -49,7 +48,7 @@ function queueWith(claimName: string, spec: Partial<BatchQueue['spec']> = {}): B
 }
 
 async function watch(queue: BatchQueue | undefined): Promise<void> {
-  preflight.watch(queue && { queue, template: templateOf(queue), resolved: NOTHING_RESOLVED });
+  preflight.watch(queue && { queue, template: templateOf(queue) });
   await clock.settle();
 }
 

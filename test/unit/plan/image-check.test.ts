@@ -21,7 +21,13 @@ function problem(reason: string, certain: boolean): ImageFinding {
 }
 
 const outside = (text: string): ImageFinding => ({ kind: 'outside', image: imageOf(text) });
-const unasked: ImageFinding = { kind: 'unasked', image: IN_ECR, reason: 'NoIdentity', message: 'words' };
+const unasked: ImageFinding = {
+  kind: 'unasked',
+  image: IN_ECR,
+  reason: 'NoIdentity',
+  message: 'words',
+  holds: true,
+};
 
 /** What is found, and what the condition says: status, reason, whether intake is held. */
 const FINDINGS: readonly [string, readonly ImageFinding[], readonly NodeFacts[] | undefined, unknown[]][] = [
@@ -40,7 +46,7 @@ const FINDINGS: readonly [string, readonly ImageFinding[], readonly NodeFacts[] 
     [],
     ['False', 'ImageNotFound', true],
   ],
-  ['nobody to ask', [unasked, outside('python:3')], [AMD], ['Unknown', 'NoIdentity', false]],
+  ['nobody to ask', [unasked, outside('python:3')], [AMD], ['Unknown', 'NoIdentity', true]],
   ['a platform too few', [resolved(['linux/amd64'])], [AMD, ARM], ['False', 'PlatformMissing', false]],
   [
     'an index for all',
