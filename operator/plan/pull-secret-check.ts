@@ -24,21 +24,26 @@ export interface UnkeptSecret {
 }
 
 /**
- * What `PullSecretReady` says of a pull secret that nobody refreshes, and when it will say something else, epoch ms.
- * Nothing of it holds intake: kubelets also try their own credentials, and pods that cannot pull tell so themselves.
+ * What `PullSecretReady` says of a pull secret that nobody refreshes, and when it will say something else, epoch ms
+ * (never: infinity). Nothing of it holds intake: kubelets also try their own credentials, and pods that cannot pull tell
+ * so themselves.
  */
-export function unkeptCheck(subject: UnkeptSecret): { readonly check: Check; readonly changesAtMs?: number } {
-  const { name, secret, hosts, isAllEcr, nodes, nowMs } = subject;
+export function unkeptCheck(subject: UnkeptSecret): { readonly check: Check; readonly changesAtMs: number } {
+  const { secret, hosts, nowMs } = subject;
+  const endMs = secret ? goodUntil(secret, hosts) : Number.POSITIVE_INFINITY;
+  return { check: checkOf(subject, endMs), changesAtMs: endMs > nowMs ? endMs : Number.POSITIVE_INFINITY };
+}
+
+function checkOf(subject: UnkeptSecret, endMs: number): Check {
+  const { name, secret, hosts, isAllEcr, nodes } = subject;
   const type = secret?.['type'];
-  if (secret && type !== DOCKER_CONFIG_TYPE) return { check: otherType(name, type) };
-  const isNeeded = !isAllEcr || hosts.length === 0 || !areEks(nodes);
-  const endMs = secret && goodUntil(secret, hosts);
-  const next = endMs !== undefined && endMs > nowMs ? { changesAtMs: endMs } : {};
+  if (secret && type !== DOCKER_CONFIG_TYPE) return otherType(name, type);
   const fault = faultOf(subject, endMs);
-  if (!isNeeded) return { check: notNeeded(name, fault?.what ?? 'is there'), ...next };
-  if (fault) return { check: warned(fault.reason, `Secret ${name} ${fault.what}${fault.remedy}`) };
-  const until = endMs === undefined ? '' : `, with a token of ECR until ${isoSeconds(endMs)}`;
-  return { check: passed('Present', `Secret ${name} is there${until}.`), ...next };
+  const isNeeded = !isAllEcr || hosts.length === 0 || !areEks(nodes);
+  if (!isNeeded) return notNeeded(name, fault?.what ?? 'is there');
+  if (fault) return warned(fault.reason, `Secret ${name} ${fault.what}${fault.remedy}`);
+  const until = Number.isFinite(endMs) ? `, with a token of ECR until ${isoSeconds(endMs)}` : '';
+  return passed('Present', `Secret ${name} is there${until}.`);
 }
 
 interface Fault {
@@ -51,7 +56,7 @@ interface Fault {
 const REFRESH =
   ': pods cannot pull with it, and nothing refreshes it. Set spec.imagePullSecret.refresh to true.';
 
-function faultOf({ secret, hosts, nowMs }: UnkeptSecret, endMs: number | undefined): Fault | undefined {
+function faultOf({ secret, hosts, nowMs }: UnkeptSecret, endMs: number): Fault | undefined {
   if (!secret) {
     const remedy =
       ' in this namespace. Create it, or set spec.imagePullSecret.refresh to true if it is for ECR.';
@@ -64,14 +69,13 @@ function faultOf({ secret, hosts, nowMs }: UnkeptSecret, endMs: number | undefin
       what: `holds no login for ${uncovered.join(', ')}`,
       remedy: REFRESH,
     };
-  if (endMs === undefined || nowMs < endMs) return undefined;
+  if (nowMs < endMs) return undefined;
   return { reason: 'PullSecretExpired', what: `expired at ${isoSeconds(endMs)}`, remedy: REFRESH };
 }
 
-/** When the first of its ECR tokens runs out, epoch ms; undefined when nobody knows. */
-function goodUntil(secret: KubeObject, hosts: readonly string[]): number | undefined {
-  const ends = hosts.flatMap((host) => endOf(secret, host) ?? []);
-  return ends.length > 0 ? Math.min(...ends) : undefined;
+/** When the first of its ECR tokens runs out, epoch ms; infinity when nobody knows. */
+function goodUntil(secret: KubeObject, hosts: readonly string[]): number {
+  return Math.min(...hosts.flatMap((host) => endOf(secret, host) ?? []));
 }
 
 /** Whether kubelets pull from ECR with the role of their node: all of them, as far as they can be seen. */

@@ -31,7 +31,7 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   const { queue, claims, inbox } = snapshot;
   const live = snapshot.isGone ? undefined : queue;
   const current = live && currentRevision(live, snapshot.revisions);
-  const usable = current && isUsable(current, snapshot) ? current : undefined;
+  const usable = usableRevision(current, snapshot);
   const slots = live ? freeSlots(live, snapshot) : 0;
   // What a poll brings that was sent before a scale-down to 0 still runs.
   const startable = live?.spec.maxConcurrentJobs === 0 ? Math.max(0, slots + 1) : slots;
@@ -67,9 +67,13 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
 }
 
 /** No Job is made of a template that the API server refuses, whose image is not there, or whose tags are not kept yet. */
-function isUsable(revision: Revision, { templateCheck, preflight: { image } }: Snapshot): boolean {
-  const isPullable = !image || (!image.holdsIntake && !imagesToKeep(revision, image.images));
-  return templateCheck.kind === 'valid' && isPullable;
+function usableRevision(
+  current: Revision | undefined,
+  { templateCheck, preflight: { image } }: Snapshot,
+): Revision | undefined {
+  if (!current || templateCheck.kind !== 'valid') return undefined;
+  const isPullable = !image || (!image.holdsIntake && !imagesToKeep(current, image.images));
+  return isPullable ? current : undefined;
 }
 
 function isCreate(action: Action): action is CreateAction {
