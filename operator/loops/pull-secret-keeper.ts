@@ -23,6 +23,7 @@ import type { CheckAnswer, CheckSubject, PreflightCheck } from './preflight.ts';
 const PERIOD_MS = 300_000;
 /** Somebody else may write the same Secret at the same moment. */
 const TRIES = 3;
+const RACES = ['Conflict', 'AlreadyExists', 'NotFound'];
 
 export interface PullSecretKeeperOptions {
   readonly kube: Pick<KubeApi, 'get' | 'create' | 'patch'>;
@@ -95,30 +96,47 @@ export class PullSecretKeeper implements PreflightCheck {
       const message = `No image of the template is in a private registry of ECR: Secret ${name} is left as it is.`;
       return passed('NothingToRefresh', message);
     }
+    const needs = {
+      queue,
+      name,
+      hosts,
+      isDenied: this.#isDenied(queue.metadata),
+      nowMs: this.#options.clock.now(),
+    };
     // What was written is read again, so that the answer tells of what stands there.
     for (let tries = 0; tries <= TRIES; tries += 1) {
-      const needs = {
-        queue,
-        name,
-        hosts,
-        isDenied: this.#isDenied(queue.metadata),
-        nowMs: this.#options.clock.now(),
-      };
-      const secret = await this.#options.kube.get(SECRETS, namespace, name);
-      const state = pullSecretState(secret, needs);
-      if (state.kind === 'foreign') return warned(state.reason, state.message);
-      if (state.kind === 'fresh') return await this.#fresh(needs, state.dueAtMs);
-      try {
-        const logins = await this.#logins(ecrHosts, needs);
-        await this.#write(namespace, secret, { needs, logins });
-      } catch (error) {
-        const isRace =
-          hasCode(error, 'Conflict') || hasCode(error, 'AlreadyExists') || hasCode(error, 'NotFound');
-        if (!isRace) return notRefreshed(error, needs, secret);
-      }
+      const answer = await this.#tryToKeep(needs, namespace, ecrHosts);
+      if (answer) return answer;
     }
     const message = `Secret ${name} does not stay as it is written: somebody else writes it, too. Let only one of the two keep it.`;
     return warned('SecretWrittenByOther', message);
+  }
+
+  /** Undefined when something was written, by us or by somebody else at the same moment. */
+  async #tryToKeep(
+    needs: PullSecretNeeds,
+    namespace: string,
+    ecrHosts: readonly EcrHost[],
+  ): Promise<CheckAnswer | undefined> {
+    const secret = await this.#options.kube.get(SECRETS, namespace, needs.name);
+    const state = pullSecretState(secret, needs);
+    if (state.kind === 'foreign') return warned(state.reason, state.message);
+    if (state.kind === 'fresh') return await this.#fresh(needs, state.dueAtMs);
+    let logins: readonly Login[];
+    try {
+      logins = await this.#logins(ecrHosts, needs);
+    } catch (error) {
+      const check = notRefreshed(error, needs, secret);
+      // Without the identity no message could be received either; the first pods shall find a token.
+      const holdsIntake = check.reason !== 'PullTokenDenied' && goodUntil(secret, needs.hosts) === undefined;
+      return { ...check, holdsIntake };
+    }
+    try {
+      await this.#write(namespace, secret, { needs, logins });
+    } catch (error) {
+      if (!RACES.some((code) => hasCode(error, code))) return notRefreshed(error, needs, secret);
+    }
+    return undefined;
   }
 
   #isDenied({ namespace = '', name }: { readonly namespace?: string; readonly name: string }): boolean {

@@ -63,6 +63,7 @@ export interface EcrRequest {
   readonly operation: string;
   /** Whose key signed it, and for which region. */
   readonly accessKeyId: string;
+  readonly sessionToken: string;
   readonly region: string;
 }
 
@@ -208,7 +209,8 @@ export class EcrServer {
       request.headers.authorization ?? '',
     );
     if (!signed) throw new EcrFault('MissingAuthenticationTokenException', 'Missing Authentication Token');
-    this.requests.push({ operation, accessKeyId: signed[1] ?? '', region: signed[2] ?? '' });
+    const sessionToken = String(request.headers['x-amz-security-token'] ?? '');
+    this.requests.push({ operation, accessKeyId: signed[1] ?? '', sessionToken, region: signed[2] ?? '' });
     const input: unknown = JSON.parse(body);
     const repository = String(Object(input)['repositoryName'] ?? '');
     const refused = this.#denied.get(`${operation} `) ?? this.#denied.get(`${operation} ${repository}`);

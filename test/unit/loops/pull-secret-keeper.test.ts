@@ -160,6 +160,12 @@ test('a token that is refused says how long the old one is good; one that may co
   await expect(keeper.run(subjectOf())).rejects.toMatchObject({ code: 'Throttled' });
 });
 
+test('without the identity, whose queue cannot be read either, the first pods wait for their token', async () => {
+  place.refuse = new OperatorError({ code: 'RoleMissing', verdict: 'terminal', message: 'no role.' });
+  const check = await place.keeper().run(subjectOf());
+  expect(check).toMatchObject({ status: 'False', reason: 'RoleMissing', holdsIntake: true });
+});
+
 test('without an image in ECR nothing is made', async () => {
   expect(await place.keeper().run(subjectOf('orders', ['python:3']))).toMatchObject({
     reason: 'NothingToRefresh',
