@@ -23,6 +23,8 @@ export interface CredentialProvider {
   (): Promise<AwsCredentials>;
   /** Tells the SDK to ask for every request: what it kept itself would outlive a role that was taken away. */
   readonly memoized: true;
+  /** AWS does not take these credentials any more, although they have not expired: others are had as soon as they can be. */
+  readonly refused?: () => void;
 }
 
 /** Who calls AWS on behalf of whom. */

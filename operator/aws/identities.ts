@@ -37,7 +37,10 @@ export class Identities implements AwsIdentities, QueueReaders {
   credentialsFor(identity: AwsIdentity, region: string): CredentialProvider {
     if (identity.kind === 'operator') return this.#own;
     // Looked up for every request: a client may outlive the session that it began with.
-    return asProvider(() => this.#session(identity, region).credentials());
+    return Object.assign(
+      asProvider(() => this.#session(identity, region).credentials()),
+      { refused: () => this.#session(identity, region).refused() },
+    );
   }
 
   async check(reader: QueueReader): Promise<ReaderState> {

@@ -13,6 +13,8 @@ const REFRESH_AT = 0.5;
 const REFRESH_SPREAD = 0.05;
 /** The shortest that Kubernetes makes; STS looks at it once. */
 const TOKEN_SECONDS = 600;
+/** Credentials that AWS refuses are not renewed more often than this, in milliseconds. */
+const MIN_AGE_MS = 30_000;
 /** A ServiceAccount is read again after this long, in milliseconds: it may have been deleted, or have another role. */
 const ACCOUNT_PERIOD_MS = 30_000;
 /** How soon what failed is tried again, in milliseconds, doubling: sooner while there is nothing to work with. */
@@ -51,6 +53,7 @@ interface TenantState {
 interface Held {
   readonly account: RoleAccount;
   readonly credentials: AwsCredentials;
+  readonly obtainedAtMs: number;
   readonly refreshAtMs: number;
   readonly expiresAtMs: number;
 }
@@ -91,6 +94,14 @@ export class TenantSession {
     if (!held) return (await this.#look()).credentials;
     if (this.#isDue(ACCOUNT_PERIOD_MS)) void this.#look().catch(() => undefined);
     return held.credentials;
+  }
+
+  /** AWS does not take what it gave any more: its role may have been made anew. Not told of what is quite new. */
+  refused(): void {
+    const nowMs = this.#options.clock.now();
+    const held = this.#held;
+    if (!held || nowMs < held.obtainedAtMs + MIN_AGE_MS) return;
+    this.#held = { ...held, refreshAtMs: Math.min(held.refreshAtMs, nowMs) };
   }
 
   /** Looks anew, unless somebody just did. Never rejects. */
@@ -172,6 +183,7 @@ export class TenantSession {
     return {
       account,
       credentials,
+      obtainedAtMs: startedAtMs,
       refreshAtMs: startedAtMs + lifeMs * (REFRESH_AT - REFRESH_SPREAD * random()),
       expiresAtMs: startedAtMs + lifeMs,
     };

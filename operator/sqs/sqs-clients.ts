@@ -28,6 +28,14 @@ const ATTEMPTS: Readonly<Record<Purpose, number>> = { poll: 1, settle: 3, renew:
 /** Sockets per host; more than the SDK's 50, because every polled queue pins one. */
 const MAX_SOCKETS: Readonly<Record<Purpose, number>> = { poll: 4_096, settle: 256, renew: 64 };
 
+/** How AWS says that it does not take credentials, whatever they are for. */
+const REFUSED: ReadonlySet<string> = new Set([
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'InvalidClientTokenId',
+  'UnrecognizedClientException',
+]);
+
 export interface SqsClientsOptions {
   readonly hosts: QueueHostSettings;
   readonly identities: AwsIdentities;
@@ -79,10 +87,11 @@ export class SqsClients {
   }
 
   #make({ region, endpoint }: QueueEndpoint, identity: AwsIdentity, purpose: Purpose): SQSClient {
+    const credentials = this.#options.identities.credentialsFor(identity, region);
     const client = new SQSClient({
       region,
       ...(endpoint !== undefined && { endpoint }),
-      credentials: this.#options.identities.credentialsFor(identity, region),
+      credentials,
       // Otherwise the SDK sends the signed request to whatever host the URL names.
       useQueueUrlAsEndpoint: false,
       userAgentAppId: 'batchqueue',
@@ -90,6 +99,14 @@ export class SqsClients {
       requestHandler: this.#handlers[purpose],
     });
     this.#guard(client, purpose);
+    client.middlewareStack.add(
+      (next) => (args) =>
+        next(args).catch((error: unknown) => {
+          if (error instanceof Error && REFUSED.has(error.name)) credentials.refused?.();
+          throw error;
+        }),
+      { name: 'tellOfRefusal', step: 'initialize' },
+    );
     return client;
   }
 

@@ -115,6 +115,18 @@ describe('credentials of a role', () => {
   });
 });
 
+test('credentials that AWS does not take any more are renewed, once and not at once', async () => {
+  const provider = world.identities.credentialsFor(POLLER, 'us-east-1');
+  await provider();
+  provider.refused?.();
+  await world.clock.advance(5_000);
+  expect(await keysFor(30_000)).toEqual(['key-1']);
+  provider.refused?.();
+  expect(await keysFor(10_000)).toEqual(['key-1', 'key-2']);
+  provider.refused?.();
+  expect(await keysFor(10_000)).toEqual(['key-2']);
+});
+
 describe('within a minute', () => {
   beforeEach(async () => {
     await key();

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { systemClock } from '../../../operator/process/system-clock.ts';
@@ -18,6 +18,8 @@ class SlowSqs {
   readonly #server: Server;
   readonly #polls: (() => void)[] = [];
   sockets = 0;
+  /** What everything is answered with, if anything. */
+  error: string | undefined;
   /** Access keys of the requests so far. */
   readonly keys: string[] = [];
 
@@ -26,7 +28,8 @@ class SlowSqs {
       void text(request).then((body) => {
         this.keys.push(/Credential=(.+?)\/\d{8}\//.exec(String(request.headers.authorization))?.[1] ?? '');
         const operation = String(request.headers['x-amz-target']).split('.').at(-1);
-        if (operation === 'ReceiveMessage') this.#polls.push(() => response.end('{}'));
+        if (this.error !== undefined) refuse(response, this.error);
+        else if (operation === 'ReceiveMessage') this.#polls.push(() => response.end('{}'));
         else response.end(JSON.stringify(successOf(JSON.parse(body))));
       });
     });
@@ -58,6 +61,11 @@ class SlowSqs {
     this.#server.closeAllConnections();
     await once(this.#server, 'close');
   }
+}
+
+function refuse(response: ServerResponse, error: string): void {
+  response.writeHead(400, { 'content-type': 'application/x-amz-json-1.0' });
+  response.end(JSON.stringify({ __type: error, message: 'no' }));
 }
 
 function successOf({ Entries = [] }: { Entries?: { Id: string }[] }): object {
@@ -161,4 +169,29 @@ test('each reader signs with its own credentials, and all share the sockets of a
   expect(byNamespace.clientFor(reader, 'renew')).not.toBe(before);
   byNamespace.destroy();
   expect(clock.pending()).toBe(0);
+});
+
+test('credentials that SQS does not take are told of, and others are not', async () => {
+  let refusals = 0;
+  const get = async () => ({ accessKeyId: 'key', secretAccessKey: 'secret' });
+  const refused = () => {
+    refusals += 1;
+  };
+  const refusing = clientsOfOne(endpoint, {
+    identities: {
+      identityOf: () => ({ kind: 'serviceAccount', namespace: 'team-a', name: 'poller' }),
+      credentialsFor: () => Object.assign(get, { memoized: true, refused } as const),
+    },
+  });
+  const ofOne = new SqsMessageQueue(refusing, systemClock);
+  for (const [error, expected] of [
+    ['AccessDenied', 0],
+    ['InvalidClientTokenId', 1],
+    ['ExpiredTokenException', 2],
+  ] as const) {
+    sqs.error = error;
+    await ofOne.describe(QUEUE).catch(() => undefined);
+    expect([error, refusals]).toEqual([error, expected]);
+  }
+  refusing.destroy();
 });
