@@ -1,3 +1,4 @@
+import { currentRevision } from './revision.ts';
 import type { Problem, QueueAttributes, QueueObservation, Snapshot } from './snapshot.ts';
 import { checking, isFalse, isTrue, type Verdict } from './verdict.ts';
 
@@ -14,7 +15,7 @@ type Reachable = Extract<QueueObservation, { kind: 'reachable' }>;
  * Whether what keeps failing ends up in a dead-letter queue, not before its time, and long enough to be looked at. Never
  * holds intake: messages run all the same, only not safely.
  */
-export function deadLetterConfigured({ observation, queue }: Snapshot): Verdict {
+export function deadLetterConfigured({ observation, queue, revisions }: Snapshot): Verdict {
   const type = 'DeadLetterConfigured';
   if (observation.kind !== 'reachable') return checking(type, 'The queue has not answered yet.');
   const { attributes } = observation;
@@ -24,7 +25,8 @@ export function deadLetterConfigured({ observation, queue }: Snapshot): Verdict 
       'Set RedrivePolicy on the queue, with maxReceiveCount of 3 or more.';
     return isFalse(type, { reason: 'NoRedrivePolicy', message });
   }
-  const deadline = queue?.spec.jobTemplate.spec.activeDeadlineSeconds;
+  const running = queue && (currentRevision(queue, revisions)?.template ?? queue.spec);
+  const deadline = running?.jobTemplate.spec.activeDeadlineSeconds;
   const problems = [
     ...queueProblems(observation),
     tooFewReceives(attributes),

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { deadLetterConfigured } from '../../../operator/plan/dead-letter-condition.ts';
 import type { DeadLetterQueue, QueueAttributes } from '../../../operator/plan/snapshot.ts';
-import { aQueue, aSnapshot, NOW_MS, reachable, seenDeadLetters } from '../../support/builders.ts';
+import { aQueue, aRevision, aSnapshot, NOW_MS, reachable, seenDeadLetters } from '../../support/builders.ts';
 
 interface Case {
   readonly source?: Partial<QueueAttributes>;
@@ -131,6 +131,19 @@ test('everything that is wrong is told, the worst in the reason', () => {
   });
   expect(reason).toBe('DeadLetterRetentionTooShort');
   expect(message).toContain('maxReceiveCount is 1');
+});
+
+test('what counts is the deadline of the Jobs that are made, also under a pinned revision', () => {
+  const observation = reachable({ maxReceiveCount: 3 });
+  const template = aQueue().spec.jobTemplate;
+  const short = { ...template, spec: { ...template.spec, activeDeadlineSeconds: 60 } };
+  const queue = aQueue({ spec: { jobTemplate: short, revision: 1 } });
+  const verdictUnder = (revision: number) => {
+    const revisions = [aRevision(aQueue(), 1), aRevision(aQueue({ spec: { jobTemplate: short } }), 2)];
+    const pinned = { ...queue, spec: { ...queue.spec, revision } };
+    return deadLetterConfigured(aSnapshot({ queue: pinned, revisions, observation })).reason;
+  };
+  expect([verdictUnder(1), verdictUnder(2)]).toEqual(['NoRoomForLongJobs', 'RedrivePolicySet']);
 });
 
 test('nothing is known of a queue that does not answer', () => {
