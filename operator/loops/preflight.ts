@@ -55,7 +55,7 @@ export interface QueuePreflightOptions {
 
 /**
  * The checks of one BatchQueue and their last answers: at once when something that they depend on is edited, and from
- * time to time. Only reads; all of it may be lost.
+ * time to time. Only reads, but for the keeper of pull secrets; all of it may be lost.
  */
 export class QueuePreflight {
   readonly #runs: readonly CheckRun[];
