@@ -12,7 +12,7 @@ let operator: OperatorProcess;
 jest.setTimeout(120_000);
 
 beforeAll(async () => {
-  tenants = await Tenants.set(['reads', 'owner', 'intruder', 'lent', 'unlent', 'orphans']);
+  tenants = await Tenants.set(['reads', 'owner', 'intruder', 'lent', 'unlent', 'orphans', 'tokens']);
   const lent = `arn:aws:sqs:us-east-1:000000000000:${tenants.stage.namespace('lent')}-orders*`;
   operator = await tenants.startOperator([
     `--operator-identity-namespaces=${tenants.stage.namespace('lent')}`,
@@ -106,6 +106,15 @@ test.concurrent('a tenant who names the queue of another gets nothing of it, how
   await indirect.create();
   await indirect.whenCondition('Ready', { status: 'True' });
 
+  // Nor by claiming the other's role: STS gives it to the account of the other's namespace alone.
+  const { namespace } = await tenants.addReader('intruder', 'thief');
+  await tenants.annotate('intruder', 'thief', owner.roleArn);
+  await tenants.letOperatorAct({ namespace, serviceAccountName: 'thief' });
+  const thief = { url: theirs.url(), serviceAccountName: 'thief' };
+  const stealing = new QueueCase(tenants.stage, 'intruder', { name: 'stealing', queue: thief });
+  await stealing.create();
+  await stealing.whenCondition('Ready', { status: 'False', reason: 'RoleRefused' });
+
   const calls = tenants.gate.calls().filter(({ queueArn }) => queueArn === arnOf(theirs));
   expect(calls.filter(({ allowed, caller }) => allowed && caller !== owner.roleArn)).toEqual([]);
   expect(calls.some(({ caller }) => caller === reader.roleArn)).toBe(true);
@@ -184,4 +193,33 @@ test.concurrent('a Job whose BatchQueue is gone is settled in the name that its 
   expect(new Set(calls.map(({ caller, allowed }) => `${caller} ${allowed}`))).toEqual(
     new Set([`${reader.roleArn} false`]),
   );
+});
+
+test.concurrent('the STS of these tests takes what the cluster has signed for the role, and nothing else', async () => {
+  const namespace = tenants.stage.namespace('tokens');
+  const roleArn = 'arn:aws:iam::000000000000:role/tokens';
+  tenants.trust({ namespace, serviceAccountName: 'default', roleArn });
+  const tokenFor = async (audience: string) =>
+    (await kubectl('create', 'token', 'default', '-n', namespace, `--audience=${audience}`)).trim();
+  const ask = async (token: string, role = roleArn) => {
+    const response = await fetch(tenants.sts.endpoint(), {
+      method: 'POST',
+      body: new URLSearchParams({
+        Action: 'AssumeRoleWithWebIdentity',
+        RoleArn: role,
+        RoleSessionName: 'test',
+        WebIdentityToken: token,
+      }),
+    });
+    return /<Code>(\w+)<|<AccessKeyId>/.exec(await response.text())?.[1] ?? 'granted';
+  };
+  const token = await tokenFor('sts.amazonaws.com');
+  const [head = '', payload = '', signature = ''] = token.split('.');
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
+  const other = Buffer.from(JSON.stringify({ ...claims, sub: 'system:serviceaccount:kube-system:x' }));
+
+  expect(await ask(token)).toBe('granted');
+  expect(await ask(`${head}.${other.toString('base64url')}.${signature}`)).toBe('InvalidIdentityToken');
+  expect(await ask(await tokenFor('somebody.else'))).toBe('InvalidIdentityToken');
+  expect(await ask(token, `${roleArn}-of-another`)).toBe('AccessDenied');
 });
