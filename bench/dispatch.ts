@@ -10,7 +10,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { PODS } from '../operator/world.ts';
+import { JOBS, PODS } from '../operator/world.ts';
 import { line, loadLine, percentile, rounded, writeJson } from './engine/figures.ts';
 import { clearJobs, JobWatch, type Work } from './engine/jobs.ts';
 import { Operator, type SentJob } from './engine/operator.ts';
@@ -29,6 +29,8 @@ const BATCH_SIZE = 100;
 const IN_FLIGHT = [8, 16, 32, 64];
 const LATE_COUNTS_MS = 30_000;
 const PHASE_TIMEOUT_MS = 600_000;
+/** Finished Jobs that history limits keep: three of each BatchQueue. */
+const KEPT_AT_MOST = 30;
 
 interface Size {
   readonly lone: number;
@@ -107,7 +109,11 @@ async function measure(stage: Stage, size: Size, profileDirectory: string | unde
   await stage.createBatchQueues(['lone', ...bursts.flatMap(({ queues }) => queues)], {
     maxConcurrentJobs: MAX_CONCURRENT_JOBS,
   });
-  await stage.createBatchQueues(['batched'], { maxConcurrentJobs: 100, queue: { batchSize: BATCH_SIZE } });
+  await stage.createBatchQueues(['batched'], {
+    suspend: true,
+    maxConcurrentJobs: 100,
+    queue: { batchSize: BATCH_SIZE },
+  });
   const operator = await Operator.start(stage, profileDirectory === undefined);
   await stage.whenReady();
   const watch = await JobWatch.start(stage);
@@ -198,6 +204,7 @@ async function measureBurst({ stage, watch, operator }: Run, burst: Burst) {
   const { queues, share, messages, countsLateSeconds } = burst;
   const jobsSeen = () => queues.flatMap((queue) => watch.jobsOf(queue));
   watch.setWork(undefined);
+  await whenTidy(stage);
   await stage.makeCountsLate(countsLateSeconds * 1_000);
   await operator.takeJobs();
   const startedAtMs = performance.now();
@@ -212,11 +219,16 @@ async function measureBurst({ stage, watch, operator }: Run, burst: Burst) {
   return { jobs: await operator.takeJobs(), made: jobsSeen().length, perSecond };
 }
 
-/** From the first message there to the last one deleted, in Jobs of a hundred that end as soon as they have started. */
+/**
+ * From when intake is let go to the last message deleted, in Jobs of a hundred that end as soon as they have started.
+ * The messages are in the queue already, as they are for the bare loop.
+ */
 async function measureBatched({ stage, watch }: Run, messages: number): Promise<number> {
   watch.setWork(NO_WORK);
-  const startedAtMs = performance.now();
+  await whenTidy(stage);
   await stage.sendMany('batched', messages);
+  const startedAtMs = performance.now();
+  await stage.letGo('batched');
   await whenSettled(stage, 'batched', messages);
   return (messages / (performance.now() - startedAtMs)) * 1_000;
 }
@@ -250,6 +262,15 @@ async function measureBareReceives(stage: Stage, messages: number): Promise<numb
 async function whenSettled(stage: Stage, queue: string, messages: number): Promise<void> {
   await until(`${messages} messages to be settled`, PHASE_TIMEOUT_MS, async () => {
     return ((await stage.sqsRequests(queue))['deleted'] ?? 0) >= messages;
+  });
+}
+
+/** The Jobs and pods of the phase before are gone, but for what the history limits keep: the bare client has none either. */
+async function whenTidy({ client, namespace }: Stage): Promise<void> {
+  await until('the Jobs of earlier phases to be gone', PHASE_TIMEOUT_MS, async () => {
+    const jobs = await client.list(JOBS, { namespace, limit: KEPT_AT_MOST + 1 });
+    const pods = await client.list(PODS, { namespace, limit: KEPT_AT_MOST + 1 });
+    return Math.max(jobs.items.length, pods.items.length) <= KEPT_AT_MOST;
   });
 }
 

@@ -172,6 +172,17 @@ export class Stage {
     });
   }
 
+  /** Ends the suspension of a BatchQueue. */
+  async letGo(name: string): Promise<void> {
+    await this.client.patch(
+      BATCH_QUEUES,
+      this.namespace,
+      name,
+      { spec: { suspend: false } },
+      { type: 'merge' },
+    );
+  }
+
   async deleteBatchQueues(): Promise<void> {
     const { items } = await this.client.list(BATCH_QUEUES, { namespace: this.namespace });
     await inParallel(items, async ({ metadata }) => {

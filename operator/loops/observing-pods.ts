@@ -1,4 +1,3 @@
-import { LABEL_QUEUE } from '../api/names.ts';
 import { isConclusive, wantsPods } from '../plan/claim.ts';
 import type { Claim, PodsOfJob } from '../plan/job-facts.ts';
 import { podsOfJobFrom } from '../plan/worker-result.ts';
@@ -7,8 +6,8 @@ import { PODS } from '../world.ts';
 import type { World } from './interpreter.ts';
 import { podsOf } from './settling.ts';
 
-/** Up to so many Jobs have their pods listed one by one; more are read with one list of the whole queue. */
-const SINGLE_LISTS = 3;
+/** Jobs whose pods are read with one list: their uids still fit into a URL, and no pod of another Job is sent along. */
+const JOBS_PER_LIST = 50;
 const CONTROLLER_UID = 'batch.kubernetes.io/controller-uid';
 
 export interface ObservedPods {
@@ -38,7 +37,7 @@ export async function observePods(
   }
   const failures: unknown[] = [];
   await Promise.all(
-    lists(unclear, namespace, name).map(async ({ of, options }) => {
+    lists(unclear, namespace).map(async ({ of, options }) => {
       try {
         const listed = byJob((await world.kube.list(PODS, options)).items);
         for (const { job } of of)
@@ -56,11 +55,16 @@ interface PodList {
   readonly options: { namespace: string; labelSelector: string };
 }
 
-function lists(claims: readonly Claim[], namespace: string, name: string): readonly PodList[] {
-  if (claims.length > SINGLE_LISTS) {
-    return [{ of: claims, options: { namespace, labelSelector: `${LABEL_QUEUE}=${name}` } }];
-  }
-  return claims.map((claim) => ({ of: [claim], options: podsOf(namespace, claim.job.metadata.uid ?? '') }));
+function lists(claims: readonly Claim[], namespace: string): readonly PodList[] {
+  const starts = Array.from(
+    { length: Math.ceil(claims.length / JOBS_PER_LIST) },
+    (_, n) => n * JOBS_PER_LIST,
+  );
+  return starts.map((start) => {
+    const of = claims.slice(start, start + JOBS_PER_LIST);
+    const uids = of.map(({ job }) => job.metadata.uid ?? '');
+    return { of, options: podsOf(namespace, uids) };
+  });
 }
 
 function byJob(pods: readonly KubeObject[]): ReadonlyMap<string | undefined, KubeObject[]> {

@@ -112,7 +112,7 @@ function ledgerAfter(ledger: Ledger, settled: readonly Answer[]): Ledger {
 
 /** Ends the pods of a Job that is being deleted; Kubernetes itself would only do it once the Job is gone. */
 export async function stopPods({ job }: Claim, subject: Subject, world: World): Promise<void> {
-  const { items } = await world.kube.list(PODS, podsOf(subject.namespace, job.metadata.uid ?? ''));
+  const { items } = await world.kube.list(PODS, podsOf(subject.namespace, [job.metadata.uid ?? '']));
   await Promise.all(
     items
       .filter((pod) => pod.metadata.deletionTimestamp === undefined)
@@ -124,9 +124,12 @@ export async function stopPods({ job }: Claim, subject: Subject, world: World): 
   );
 }
 
-/** How to list the pods of one Job. */
-export function podsOf(namespace: string, jobUid: string): { namespace: string; labelSelector: string } {
-  return { namespace, labelSelector: `batch.kubernetes.io/controller-uid=${jobUid}` };
+/** How to list the pods of these Jobs, one or more. */
+export function podsOf(
+  namespace: string,
+  jobUids: readonly string[],
+): { namespace: string; labelSelector: string } {
+  return { namespace, labelSelector: `batch.kubernetes.io/controller-uid in (${jobUids.join(',')})` };
 }
 
 /** Deletes a settled Job, if it is still the one that was observed. */

@@ -223,14 +223,22 @@ export function resourceOf(plural: string): Resource {
   return { group: '', version: '', plural };
 }
 
-/** True for labels that a selector of the forms `key`, `key=value` and both joined by commas selects. */
+/** True for labels that a selector selects whose terms, joined by commas, are as `termOf` has them. */
 export function selectorOf(selector = ''): (labels: Readonly<Record<string, string>>) => boolean {
-  const terms = selector.split(',').filter(Boolean);
-  const parsed = terms.map((term) => term.split('='));
+  const parsed = (selector.match(/[^,(]+(\([^)]*\))?/g) ?? []).map(termOf);
   return (labels) =>
-    parsed.every(([key = '', value]) =>
-      value === undefined ? labels[key] !== undefined : labels[key] === value,
-    );
+    parsed.every(({ key, values }) => {
+      const label = labels[key];
+      return label !== undefined && (values === undefined || values.includes(label));
+    });
+}
+
+/** `key`, `key=value` or `key in (value,…)`; `values` undefined: any. */
+function termOf(term: string): { readonly key: string; readonly values: readonly string[] | undefined } {
+  const [, listed, among] = /^(\S+) in \((.*)\)$/.exec(term) ?? [];
+  if (listed !== undefined) return { key: listed, values: among?.split(',') };
+  const [key = '', value] = term.split('=');
+  return { key, values: value === undefined ? undefined : [value] };
 }
 
 function propagation(policy: DeleteOptions['propagationPolicy']): readonly string[] {
