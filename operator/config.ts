@@ -15,6 +15,8 @@ export interface OperatorConfig {
   readonly kubeconfig: string | undefined;
   /** All SQS requests go here (an emulator). */
   readonly sqsEndpoint: string | undefined;
+  /** All ECR requests go here (an emulator). */
+  readonly ecrEndpoint: string | undefined;
   readonly allowedQueueHosts: readonly string[];
   /** All STS requests go here (an emulator). */
   readonly stsEndpoint: string | undefined;
@@ -123,6 +125,12 @@ const SETTINGS = {
     env: 'BATCHQUEUE_OPERATOR_IDENTITY_QUEUES',
     help: 'the queues that may be so read, comma-separated ARN patterns with * and ?, like arn:aws:sqs:*:123456789012:*',
     schema: list(ARN_PATTERN, 'ARN patterns'),
+  },
+  ecrEndpoint: {
+    flag: 'ecr-endpoint',
+    env: 'BATCHQUEUE_ECR_ENDPOINT',
+    help: 'send all ECR requests to this URL, for emulators',
+    schema: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
   },
   allowedQueueHosts: {
     flag: 'allowed-queue-hosts',

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { KubeConfig } from '@kubernetes/client-node';
+import { EcrRegistry } from './aws/ecr-registry.ts';
 import { Identities } from './aws/identities.ts';
 import { ownCredentials } from './aws/own-credentials.ts';
 import { WebIdentity } from './aws/web-identity.ts';
@@ -11,8 +12,11 @@ import { LeaderElector } from './kube/leader-elector.ts';
 import { RestClient } from './kube/rest-client.ts';
 import { createTransport, loadKubeConfig } from './kube/transport.ts';
 import { WatchedCaches } from './kube/watched-caches.ts';
+import { storageCheck } from './loops/checking-storage.ts';
+import { ClusterNodes } from './loops/cluster-nodes.ts';
 import { Controller, ownerKey } from './loops/controller.ts';
-import type { PreflightCheck } from './loops/preflight.ts';
+import { ImageResolver } from './loops/image-resolver.ts';
+import { PullSecretKeeper } from './loops/pull-secret-keeper.ts';
 import { serviceAccountCheck } from './loops/service-account-check.ts';
 import type { Log } from './ports.ts';
 import { EventLoopLag } from './process/event-loop-lag.ts';
@@ -121,7 +125,14 @@ function wire(config: OperatorConfig, log: Log) {
     lag: () => lag.read(),
   });
   // What is looked at before the first message of a BatchQueue is received.
-  const checks: readonly PreflightCheck[] = [serviceAccountCheck(aws.identities)];
+  const { identities, registry } = aws;
+  const nodes = new ClusterNodes({ kube, clock, log });
+  const checks = [
+    serviceAccountCheck(identities),
+    storageCheck({ kube, clock }),
+    new ImageResolver({ registry, nodes }),
+    new PullSecretKeeper({ kube, registry, nodes, pods: caches.pods, clock }),
+  ];
   const world = { kube, queue: aws.queue, fence: elector, events, checks, clock, log, caches };
   const controller = new Controller({ world, random, metrics });
   return { elector, electorTransport, transport, caches, events, aws, lag, metrics, controller };
@@ -150,12 +161,14 @@ function wireAws(config: OperatorConfig, { kube, elector, log }: AwsParts) {
   });
   const hosts = { endpoint, allowedHosts, defaultRegion };
   const sqs = new SqsClients({ hosts, identities, clock, fence: elector });
+  const registry = new EcrRegistry({ identities, endpoint: config.ecrEndpoint });
   const close = () => {
     sqs.destroy();
+    registry.destroy();
     identities.close();
     sts.destroy();
   };
-  return { identities, queue: new SqsMessageQueue(sqs, clock), close };
+  return { identities, registry, queue: new SqsMessageQueue(sqs, clock), close };
 }
 
 async function run(config: OperatorConfig, log: Log): Promise<void> {

@@ -3,9 +3,12 @@
  * method rejects with an `OperatorError`; batch methods return one result per entry instead.
  */
 
+import type { EcrHost } from './api/ecr-host.ts';
+import type { ImageReference } from './api/image-reference.ts';
 import type { OperatorError } from './errors.ts';
 import type { Message, QueueRef } from './plan/message.ts';
 import type { QueueReader } from './plan/queue-reader.ts';
+import type { ResolvedImage } from './plan/resolved-images.ts';
 import type { QueueAttributes } from './plan/snapshot.ts';
 import type { KubeObject, Resource } from './ports.ts';
 
@@ -98,6 +101,31 @@ export interface QueueReaders {
   check(reader: QueueReader): Promise<ReaderState>;
 }
 
+/** An image in a private registry of ECR. */
+export interface EcrImage extends ImageReference {
+  readonly ecr: EcrHost;
+}
+
+/** Lets its bearer pull what one role may pull, from every registry of a region. Never in logs, events or status. */
+export interface PullToken {
+  readonly username: string;
+  readonly password: string;
+  readonly expiresAtMs: number;
+}
+
+/** ECR, asked with the rights of whoever reads the queue. Reads only; methods reject with an `OperatorError`. */
+export interface ImageRegistry {
+  /**
+   * What the reference means now. `ImageNotFound`, `RepositoryNotFound`, `ImageArchived` and `ImageActivating`: no node
+   * can pull it. Other errors say nothing about that.
+   */
+  resolve(image: EcrImage, reader: QueueReader): Promise<ResolvedImage>;
+  /** Whether the registry still has this digest; true when it would not tell. */
+  has(image: EcrImage, digest: string, reader: QueueReader): Promise<boolean>;
+  /** A token for every registry of the host's region. */
+  pullToken(host: EcrHost, reader: QueueReader): Promise<PullToken>;
+}
+
 export interface PatchOptions {
   readonly type: 'merge' | 'json' | 'apply';
   readonly subresource?: 'status';
@@ -106,7 +134,8 @@ export interface PatchOptions {
 
 /** The API server, as raw JSON. */
 export interface KubeApi {
-  get(resource: Resource, namespace: string, name: string): Promise<KubeObject | undefined>;
+  /** `namespace` undefined: a resource without namespaces. */
+  get(resource: Resource, namespace: string | undefined, name: string): Promise<KubeObject | undefined>;
   list(
     resource: Resource,
     options: { namespace?: string; labelSelector?: string; fieldSelector?: string },
@@ -171,7 +200,13 @@ export interface Events {
 export const SERVICE_ACCOUNTS: Resource = { group: '', version: 'v1', plural: 'serviceaccounts' };
 export const JOBS: Resource = { group: 'batch', version: 'v1', plural: 'jobs' };
 export const PODS: Resource = { group: '', version: 'v1', plural: 'pods' };
+export const NODES: Resource = { group: '', version: 'v1', plural: 'nodes' };
 export const SECRETS: Resource = { group: '', version: 'v1', plural: 'secrets' };
+export const VOLUME_CLAIMS: Resource = { group: '', version: 'v1', plural: 'persistentvolumeclaims' };
+export const VOLUMES: Resource = { group: '', version: 'v1', plural: 'persistentvolumes' };
+export const STORAGE_CLASSES: Resource = { group: 'storage.k8s.io', version: 'v1', plural: 'storageclasses' };
+export const CSI_DRIVERS: Resource = { group: 'storage.k8s.io', version: 'v1', plural: 'csidrivers' };
+export const CSI_NODES: Resource = { group: 'storage.k8s.io', version: 'v1', plural: 'csinodes' };
 export const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events' };
 export const REVISIONS: Resource = { group: 'apps', version: 'v1', plural: 'controllerrevisions' };
 export const BATCH_QUEUES: Resource = { group: 'batchqueue.io', version: 'v1alpha1', plural: 'batchqueues' };

@@ -107,7 +107,15 @@ export const batchQueueSpecSchema = z.object({
     .describe('The ServiceAccount that runs the Jobs. Default: the `default` one of the namespace.'),
   storage: storageSchema.optional().describe('A volume for every container of the template.'),
   imagePullSecret: z
-    .object({ name: z.string().max(253).describe('Name of the Secret.') })
+    .object({
+      name: z.string().max(253).describe('Name of the Secret, of type kubernetes.io/dockerconfigjson.'),
+      refresh: z
+        .boolean()
+        .default(false)
+        .describe(
+          'True keeps tokens for every ECR registry of the template fresh in it; what it holds for other registries stays. A Secret of that name without a controller is taken over, a missing one is made.',
+        ),
+    })
     .optional()
     .describe('A Secret in the same namespace to pull images with.'),
   retry: retrySchema
@@ -125,6 +133,14 @@ export const batchQueueSpecSchema = z.object({
   revisionHistoryLimit: historyLimit
     .default(10)
     .describe('How many old revisions of the template to keep besides the ones in use.'),
+  revision: z
+    .int()
+    .min(1)
+    .max(1_000_000_000)
+    .optional()
+    .describe(
+      'Number of a kept revision that new Jobs run instead of the template above: a rollback. Default: the template above.',
+    ),
 });
 
 /** The spec with all defaults applied. `jobTemplate` is raw JSON as the user wrote it. */

@@ -86,6 +86,13 @@ const COLUMNS: readonly PrinterColumn[] = [
     priority: 1,
   },
   {
+    name: 'Pinned',
+    type: 'integer',
+    jsonPath: '.status.revision.pinned',
+    description: 'Revision that `spec.revision` pins.',
+    priority: 1,
+  },
+  {
     name: 'Image',
     type: 'string',
     jsonPath: '.status.revision.image',

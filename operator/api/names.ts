@@ -43,3 +43,12 @@ export const MESSAGES_DIRECTORY = '/var/run/batchqueue';
 export const MESSAGES_FILE = 'messages.json';
 /** Beside it: the raw body of a message that is too large for it. */
 export const BODY_FILE = 'body';
+
+/** On a BatchQueue: with any new value the template becomes a new revision, whose tags are resolved anew. */
+export const ANNOTATION_RESOLVE_IMAGES = `${API_GROUP}/resolve-images`;
+/** On a revision: what the tags of its template meant when it was made (JSON). */
+export const ANNOTATION_IMAGES = `${API_GROUP}/images`;
+/** On a pull secret whose ECR tokens the operator keeps fresh. */
+export const LABEL_PULL_SECRET = `${API_GROUP}/pull-secret`;
+/** Beside it: which tokens are in it, since when, until when (JSON); no token. */
+export const ANNOTATION_PULL_TOKENS = `${API_GROUP}/pull-tokens`;

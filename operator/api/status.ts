@@ -102,7 +102,15 @@ export const batchQueueStatusSchema = z.object({
     .describe('What SQS last said about the queue and its dead-letter queue.'),
   jobs: jobsStatusSchema.optional().describe('The Jobs of this BatchQueue.'),
   revision: z
-    .object({ current: count.optional(), image: z.string().max(1024).optional() })
+    .object({
+      current: count.optional().describe('What new Jobs run.'),
+      pinned: count.optional().describe('`spec.revision`, where it is set.'),
+      latest: count
+        .optional()
+        .describe('The revision of the template in the spec, where another one is pinned.'),
+      image: z.string().max(1024).optional().describe('Image of `current`.'),
+      imageDigest: word.optional().describe('The digest that Jobs of this revision run, where it is known.'),
+    })
     .optional()
     .describe('The revision of the template that new Jobs run.'),
   lastSuccessTime: instant.optional().describe('When a Job last succeeded.'),

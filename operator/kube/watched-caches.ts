@@ -1,6 +1,6 @@
-import { LABEL_QUEUE } from '../api/names.ts';
+import { LABEL_PULL_SECRET, LABEL_QUEUE } from '../api/names.ts';
 import type { Clock, KubeObject, Log, Random, Resource } from '../ports.ts';
-import { BATCH_QUEUES, JOBS, type ObjectCache, PODS, REVISIONS } from '../world.ts';
+import { BATCH_QUEUES, JOBS, type ObjectCache, PODS, REVISIONS, SECRETS } from '../world.ts';
 import { stripPod } from './pod-strip.ts';
 import { Reflector } from './reflector.ts';
 import type { RestClient } from './rest-client.ts';
@@ -20,9 +20,11 @@ export interface ChangeListeners {
   readonly batchQueueChanged: (object: KubeObject) => void;
   /** A Job, a pod or a revision. */
   readonly ownedChanged: (object: KubeObject) => void;
+  /** A pull secret that the operator keeps; only its name is known. */
+  readonly pullSecretChanged: (object: KubeObject) => void;
 }
 
-/** The four collections that the operator watches, one reflector per namespace each. */
+/** The collections that the operator watches, one reflector per namespace each. */
 export class WatchedCaches {
   readonly batchQueues: ObjectCache;
   readonly jobs: ObjectCache;
@@ -41,6 +43,9 @@ export class WatchedCaches {
     this.jobs = this.#watch({ ...options, ...owned }, JOBS, onOwned);
     this.pods = this.#watch({ ...options, ...owned, strip: stripPod }, PODS, onOwned);
     this.revisions = this.#watch({ ...options, ...owned }, REVISIONS, onOwned);
+    // Only to hear of edits: what is in them is read when it is needed, and never kept.
+    const kept = { labelSelector: LABEL_PULL_SECRET, strip: stripToName };
+    this.#watch({ ...options, ...kept }, SECRETS, (secret) => this.#listeners?.pullSecretChanged(secret));
   }
 
   /** Begins to watch. */
@@ -84,6 +89,11 @@ export class WatchedCaches {
     this.#reflectors.push(...reflectors);
     return new JoinedCache(reflectors, options.namespaces);
   }
+}
+
+function stripToName({ metadata }: KubeObject): KubeObject {
+  const { name, namespace = '', uid = '', resourceVersion = '' } = metadata;
+  return { metadata: { name, namespace, uid, resourceVersion } };
 }
 
 /** The stores of several namespaces as one cache. */

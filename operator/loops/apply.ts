@@ -4,7 +4,7 @@ import { adopt, claim, listJobs, rerun } from './claiming.ts';
 import { discard, release } from './giving-back.ts';
 import type { Subject, World } from './interpreter.ts';
 import { sweepPayloads } from './payload-secrets.ts';
-import { checkTemplate, createRevision, deleteRevision, renumberRevision } from './revising.ts';
+import { checkTemplate, createRevision, deleteRevision, keepImages, renumberRevision } from './revising.ts';
 import { deleteJob, settle, stopPods } from './settling.ts';
 import { readStartEvents } from './start-events.ts';
 import { endStuckJob, markNeverStarted } from './stuck-jobs.ts';
@@ -23,6 +23,8 @@ export async function applyAction(action: Action, subject: Subject, world: World
       return renumberRevision(action, subject, world);
     case 'deleteRevision':
       return deleteRevision(action.revision.object, subject, world);
+    case 'keepImages':
+      return keepImages(action, world);
     case 'checkTemplate':
       return checkTemplate(action, subject, world);
     case 'claim':

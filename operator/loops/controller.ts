@@ -1,5 +1,6 @@
 import { LABEL_QUEUE } from '../api/names.ts';
 import { hasCode } from '../errors.ts';
+import { pullSecretOf } from '../plan/pull-secret.ts';
 import type { KubeObject, Metrics, QueueName, Random } from '../ports.ts';
 import { Heartbeat } from './heartbeat.ts';
 import type { World } from './interpreter.ts';
@@ -75,6 +76,15 @@ export class Controller {
   readonly ownedChanged = (object: KubeObject): void => {
     const key = ownerKey(object);
     if (key !== undefined) this.#queue.add(key);
+  };
+
+  /** Somebody has edited or deleted a pull secret that is kept: whoever uses it looks at once. */
+  readonly pullSecretChanged = ({ metadata }: KubeObject): void => {
+    for (const queue of this.#world.caches.batchQueues.list()) {
+      const { namespace, name } = queue.metadata;
+      const isUsed = namespace === metadata.namespace && pullSecretOf(queue) === metadata.name;
+      if (isUsed) this.#sessions.get(`${namespace}/${name}`)?.preflight.recheck('pullSecret');
+    }
   };
 
   /**

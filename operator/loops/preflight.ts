@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BatchQueue } from '../api/batch-queue.ts';
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import { CHECKING, type Check, type CheckName, type Preflight, unchecked } from '../plan/preflight.ts';
+import type { ResolvedImages } from '../plan/resolved-images.ts';
 import type { RevisionTemplate } from '../plan/snapshot.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 
@@ -21,6 +22,8 @@ export interface CheckSubject {
   readonly queue: BatchQueue;
   /** What new Jobs run. */
   readonly template: RevisionTemplate;
+  /** What its tags mean, as far as it has been asked already. */
+  readonly resolved?: ResolvedImages;
 }
 
 /** An answer, and when to ask again if not at the usual time, in milliseconds; at least a second. */
@@ -52,7 +55,7 @@ export interface QueuePreflightOptions {
 
 /**
  * The checks of one BatchQueue and their last answers: at once when something that they depend on is edited, and from
- * time to time. Only reads; all of it may be lost.
+ * time to time. Only reads, but for the keeper of pull secrets; all of it may be lost.
  */
 export class QueuePreflight {
   readonly #runs: readonly CheckRun[];
@@ -64,7 +67,7 @@ export class QueuePreflight {
 
   /** Checks for this subject from now on; undefined stops. The same again changes nothing. */
   watch(subject: CheckSubject | undefined): void {
-    if (subject?.queue === this.#subject?.queue && subject?.template === this.#subject?.template) return;
+    if (isSame(subject, this.#subject)) return;
     this.#subject = subject;
     for (const run of this.#runs) run.watch(subject);
   }
@@ -77,6 +80,11 @@ export class QueuePreflight {
   answers(): Preflight {
     return Object.fromEntries(this.#runs.map((run) => [run.name, run.answer()]));
   }
+}
+
+/** Every part is the same object as before. */
+function isSame(a: CheckSubject | undefined, b: CheckSubject | undefined): boolean {
+  return a?.queue === b?.queue && a?.template === b?.template && a?.resolved === b?.resolved;
 }
 
 class CheckRun {

@@ -1,8 +1,8 @@
 import { deadLetterUrl } from '../api/queue-url.ts';
-import { messageOf, OperatorError } from '../errors.ts';
+import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import type { Pace } from '../plan/plan.ts';
 import { type QueueReader, readerKey } from '../plan/queue-reader.ts';
-import type { QueueAttributes, QueueObservation } from '../plan/snapshot.ts';
+import type { DeadLetterQueue, QueueAttributes, QueueObservation } from '../plan/snapshot.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import type { MessageQueue } from '../world.ts';
 
@@ -107,14 +107,18 @@ export class QueueObserver {
   }
 
   /** The dead-letter queue is only looked at; not being allowed to is no fault of the queue. */
-  async #deadLetters(reader: QueueReader, { deadLetterArn }: QueueAttributes): Promise<number | undefined> {
+  async #deadLetters(
+    reader: QueueReader,
+    { deadLetterArn }: QueueAttributes,
+  ): Promise<DeadLetterQueue | undefined> {
     if (deadLetterArn === undefined) return undefined;
     try {
       const url = deadLetterUrl(reader.url, deadLetterArn);
-      return (await this.#options.queue.describe({ ...reader, url })).visible;
+      const { visible, retentionSeconds, fifo } = await this.#options.queue.describe({ ...reader, url });
+      return { kind: 'seen', visible, retentionSeconds, fifo };
     } catch (error) {
       this.#options.log.debug({ error: messageOf(error) }, 'dead-letter queue could not be read');
-      return undefined;
+      return { kind: hasCode(error, 'QueueNotFound') ? 'missing' : 'unseen' };
     }
   }
 

@@ -64,6 +64,7 @@ export class QueueSession {
   readonly #unconfirmed = new Map<string, UnconfirmedClaim>();
   readonly #clock: QueueSessionOptions['clock'];
   #creations = NO_REFUSALS;
+  #isPullDenied = false;
   readonly #key: string;
   readonly #heartbeat: Heartbeat;
 
@@ -106,6 +107,12 @@ export class QueueSession {
     // Without an account nobody can be asked, and one that has come right is told from the queue's first answer.
     const isReadable = this.preflight.answers().serviceAccount?.holdsIntake !== true;
     this.observer.watch(subject && isReadable ? readerOf(subject.queue) : undefined);
+  }
+
+  /** Pods are refused by a registry now, or not: when that begins, the pull secret is looked at at once. */
+  notePullDenied(isDenied: boolean): void {
+    if (isDenied && !this.#isPullDenied) this.preflight.recheck('pullSecret');
+    this.#isPullDenied = isDenied;
   }
 
   /** Whether waiting for a fuller batch makes sense. */

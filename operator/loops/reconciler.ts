@@ -1,20 +1,24 @@
+import type { BatchQueue } from '../api/batch-queue.ts';
 import { parseBatchQueue } from '../api/validate.ts';
 import { hasCode, messageOf, retryAfterMsOf } from '../errors.ts';
 import { claimFrom, isClaim } from '../plan/claim.ts';
 import type { Claim, PodsOfJob } from '../plan/job-facts.ts';
 import { hasOtherConsumers } from '../plan/other-consumers.ts';
 import type { Action } from '../plan/plan.ts';
+import { isPullDenied } from '../plan/pull-denial.ts';
 import { planQueue } from '../plan/queue-plan.ts';
 import { remember } from '../plan/remember.ts';
-import { currentRevision, revisionFrom, templateOf } from '../plan/revision.ts';
+import { NOTHING_RESOLVED, resolvedImagesOf } from '../plan/resolved-images.ts';
+import { currentRevision, revisionFrom, sameTemplate, templateOf } from '../plan/revision.ts';
 import type { QueueObservation, Revision, Snapshot } from '../plan/snapshot.ts';
 import type { KubeObject } from '../ports.ts';
 import { applyAction } from './apply.ts';
 import { type Subject, tell, type World } from './interpreter.ts';
 import { observePods } from './observing-pods.ts';
+import type { CheckSubject } from './preflight.ts';
 import type { QueueSession } from './queue-session.ts';
-import { tellConditions } from './telling-conditions.ts';
 import { tellHold } from './telling-hold.ts';
+import { tellStatus } from './telling-status.ts';
 import type { TurnResult } from './work-queue.ts';
 import { statusOf, unwrittenOf, writeStatus } from './writing-status.ts';
 
@@ -45,7 +49,8 @@ export async function reconcile(
   session.publishLeases(plan.leases);
   session.observer.setPace(plan.pace);
   tellHold(session.holdMemory?.hold, plan.holdMemory?.hold, subject, world);
-  tellConditions(previous.conditions, plan.status?.conditions, subject, world);
+  session.notePullDenied(isPullDenied(snapshot.jobPods));
+  tellStatus(previous, plan.status, subject, world);
   session.holdMemory = plan.holdMemory;
   if (hasOtherConsumers(snapshot.inbox, snapshot.claims)) tellOfOthers(subject, world);
 
@@ -80,12 +85,12 @@ function observe(namespace: string, name: string, { object, session, world, pods
   const parsed = object && batchQueueFrom(object);
   const queue = parsed?.ok ? parsed.queue : undefined;
   const alive = object !== undefined && object.metadata.deletionTimestamp === undefined;
-  session.lookAt(alive && queue ? { queue, template: templateOf(queue) } : undefined);
-  const observation = session.observer.observation();
   const revisions = world.caches.revisions
     .byIndex(`${namespace}/${name}`)
     .filter((revision) => isOwnedBy(revision, object))
     .flatMap((revision) => revisionFrom(revision) ?? []);
+  session.lookAt(alive && queue ? checkSubject(queue, revisions) : undefined);
+  const observation = session.observer.observation();
   return {
     nowMs: world.clock.now(),
     queue,
@@ -113,6 +118,13 @@ function observe(namespace: string, name: string, { object, session, world, pods
     creations: session.creations(),
     holdMemory: session.holdMemory,
   };
+}
+
+/** What new Jobs run is what is checked, also before it is a revision. */
+function checkSubject(queue: BatchQueue, revisions: readonly Revision[]): CheckSubject {
+  const revision = currentRevision(queue, revisions) ?? sameTemplate(queue, revisions);
+  const resolved = revision ? resolvedImagesOf(revision) : NOTHING_RESOLVED;
+  return { queue, template: revision?.template ?? templateOf(queue), resolved };
 }
 
 /** Notes which queue this BatchQueue reads; the older one that reads it too. A queue that does not answer is still read. */

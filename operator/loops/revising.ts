@@ -1,5 +1,8 @@
+import { fieldOf } from '../api/json.ts';
+import { ANNOTATION_IMAGES } from '../api/names.ts';
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import type { Action } from '../plan/plan.ts';
+import { formatResolvedImages } from '../plan/resolved-images.ts';
 import { refusedReason } from '../plan/start-trouble.ts';
 import type { KubeObject } from '../ports.ts';
 import { JOBS, REVISIONS } from '../world.ts';
@@ -18,10 +21,17 @@ export async function createRevision(object: KubeObject, subject: Subject, world
     created = await takeOver(object, error, subject, world);
   }
   world.caches.revisions.put(created);
-  tell(subject, world, {
-    reason: 'RevisionCreated',
-    note: `New Jobs run revision ${String(created['revision'])}.`,
-  });
+  tellRevision(String(created['revision']), subject, world);
+}
+
+/** One event for every roll-out of an edited template; a pin is told of apart (see `tellPin`). */
+function tellRevision(words: string, subject: Subject, world: World): void {
+  const pinned = fieldOf(subject.object?.['spec'], 'revision');
+  const note =
+    typeof pinned === 'number'
+      ? `The template in the spec is revision ${words}; new Jobs run revision ${pinned}, as long as spec.revision says so.`
+      : `New Jobs run revision ${words}.`;
+  tell(subject, world, { reason: 'RevisionCreated', note });
 }
 
 /**
@@ -58,10 +68,18 @@ export async function renumberRevision(
   const { name, namespace = '', resourceVersion } = revision.object.metadata;
   const body = { metadata: { resourceVersion }, revision: number };
   world.caches.revisions.put(await world.kube.patch(REVISIONS, namespace, name, body, { type: 'merge' }));
-  tell(subject, world, {
-    reason: 'RevisionCreated',
-    note: `New Jobs run revision ${number} (as ${revision.number}).`,
-  });
+  tellRevision(`${number} (as ${revision.number})`, subject, world);
+}
+
+/** Writes what the tags of a revision mean beside its template, if nobody has changed it since it was observed. */
+export async function keepImages(
+  { revision, images }: Extract<Action, { kind: 'keepImages' }>,
+  world: World,
+): Promise<void> {
+  const { name, namespace = '', resourceVersion } = revision.object.metadata;
+  const annotations = { [ANNOTATION_IMAGES]: formatResolvedImages(images) };
+  const body = { metadata: { resourceVersion, annotations } };
+  world.caches.revisions.put(await world.kube.patch(REVISIONS, namespace, name, body, { type: 'merge' }));
 }
 
 /** Deletes an old revision, if it is still the object that was observed. */

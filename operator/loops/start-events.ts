@@ -41,8 +41,8 @@ const eventSchema = z.object({
   series: z.object({ lastObservedTime: z.string() }).nullish(),
 });
 
-/** The time is where the teller's library puts it: in the series, in the old field, or with the event itself. */
-function startEventFrom(object: KubeObject): StartEvent | undefined {
+/** Reads an Event; undefined when it cannot be read. The time is where the teller's library puts it: in the series, in the old field, or with the event itself. */
+export function startEventFrom(object: KubeObject): StartEvent | undefined {
   const parsed = eventSchema.safeParse(object);
   if (!parsed.success) return undefined;
   const { reason, note, series, deprecatedLastTimestamp, eventTime } = parsed.data;

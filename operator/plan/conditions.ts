@@ -1,8 +1,9 @@
 import type { Condition } from '../api/batch-queue.ts';
+import { deadLetterConfigured } from './dead-letter-condition.ts';
 import type { IntakeGate } from './intake-gate.ts';
 import { isoSeconds } from './iso-time.ts';
 import { preflightConditions, templateValid } from './job-conditions.ts';
-import { deadLetterConfigured, drained, queueReachable } from './queue-conditions.ts';
+import { drained, queueReachable } from './queue-conditions.ts';
 import type { Problem, Snapshot } from './snapshot.ts';
 import { isFalse, isTrue, type Verdict } from './verdict.ts';
 
@@ -18,7 +19,7 @@ export function planConditions(snapshot: Snapshot, gate: GateVerdicts = OPEN): r
   const verdicts = [
     queueReachable(snapshot),
     deadLetterConfigured(snapshot),
-    ...preflightConditions(snapshot),
+    ...preflightConditions(snapshot, gate.problem ?? gate.waitingFor),
     templateValid(snapshot),
   ];
   const holder = firstHolder(verdicts);

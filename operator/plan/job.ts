@@ -16,6 +16,7 @@ import { formatLedger } from './ledger.ts';
 import { ownerReference } from './owner.ts';
 import type { Payload } from './payload.ts';
 import { addContract } from './pod-contract.ts';
+import { resolvedImagesOf, withDigests } from './resolved-images.ts';
 import type { Revision } from './snapshot.ts';
 
 /** What Kubernetes allows as the value of a label. */
@@ -156,7 +157,7 @@ function podFailurePolicy(template: JobTemplate, isIndexed: boolean): Record<str
 
 function podSpec({ queue, revision, ledger, payload, traceparent }: JobIngredients): PodSpec {
   const { jobTemplate, serviceAccountName, storage, imagePullSecret } = revision.template;
-  const user = jobTemplate.spec.template.spec;
+  const user = withDigests(jobTemplate.spec.template.spec, resolvedImagesOf(revision));
   const pullSecrets = user.imagePullSecrets ?? [];
   return addContract(
     {

@@ -3,6 +3,7 @@ import type { KubeObject } from '../ports.ts';
 import type { HoldMemory } from './intake-hold.ts';
 import type { Claim, HeldMessage, Ledger, WorkerResult } from './job-facts.ts';
 import type { InboxMessage, QueueRef } from './message.ts';
+import type { ResolvedImages } from './resolved-images.ts';
 import type { EventSubject, Revision } from './snapshot.ts';
 
 /** What a reconcile turn decides: no behaviour; the loops carry it out. */
@@ -12,6 +13,8 @@ export type Action =
   | { readonly kind: 'createRevision'; readonly object: KubeObject }
   | { readonly kind: 'renumberRevision'; readonly revision: Revision; readonly number: number }
   | { readonly kind: 'deleteRevision'; readonly revision: Revision }
+  /** Keep on a revision what its tags mean. */
+  | { readonly kind: 'keepImages'; readonly revision: Revision; readonly images: ResolvedImages }
   | { readonly kind: 'checkTemplate'; readonly hash: string; readonly job: KubeObject }
   | ClaimAction
   | RerunAction

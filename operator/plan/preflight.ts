@@ -1,3 +1,4 @@
+import type { ResolvedImages } from './resolved-images.ts';
 import type { Problem } from './snapshot.ts';
 
 /**
@@ -14,6 +15,8 @@ export interface Check extends Problem {
    * check itself could not be done: what cannot be looked at may well work.
    */
   readonly holdsIntake: boolean;
+  /** What the tags of the template mean, as far as somebody told. */
+  readonly images?: ResolvedImages;
 }
 
 /** The last answers; a check that this operator does not do is absent, and so is its condition. */

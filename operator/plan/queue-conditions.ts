@@ -18,21 +18,6 @@ export function queueReachable({ observation, receiveProblem }: Snapshot): Verdi
   }
 }
 
-/** Never holds intake: messages run without a dead-letter queue as well, only not safely. */
-export function deadLetterConfigured({ observation }: Snapshot): Verdict {
-  const type = 'DeadLetterConfigured';
-  if (observation.kind !== 'reachable') return checking(type, NO_ANSWER);
-  const { deadLetterArn, maxReceiveCount } = observation.attributes;
-  if (deadLetterArn === undefined) {
-    const message =
-      'The queue has no redrive policy: a message that keeps failing is tried again until its retention ends. ' +
-      'Set RedrivePolicy on the queue, with maxReceiveCount of 3 or more.';
-    return isFalse(type, { reason: 'NoRedrivePolicy', message });
-  }
-  const message = `After ${maxReceiveCount ?? 'several'} receives SQS moves a message to ${deadLetterArn}.`;
-  return isTrue(type, 'RedrivePolicySet', message);
-}
-
 export function drained({ claims, inbox, observation }: Snapshot): Verdict {
   const type = 'Drained';
   if (observation.kind !== 'reachable') return checking(type, NO_ANSWER);

@@ -12,6 +12,7 @@ import type { Action, CreateAction, IntakeTarget, Lease, Pace, Plan } from './pl
 import { isHeldByPreflight } from './preflight.ts';
 import { readerOf } from './queue-reader.ts';
 import { awaitsRerun, isSuperseded, planReruns } from './rerun.ts';
+import { imagesToKeep } from './resolved-images.ts';
 import { currentRevision, planRevisions } from './revision.ts';
 import { planSettlement, type SettlementContext } from './settlement.ts';
 import type { QueueObservation, Revision, Snapshot } from './snapshot.ts';
@@ -30,7 +31,7 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   const { queue, claims, inbox } = snapshot;
   const live = snapshot.isGone ? undefined : queue;
   const current = live && currentRevision(live, snapshot.revisions);
-  const usable = snapshot.templateCheck.kind === 'valid' ? current : undefined;
+  const usable = usableRevision(current, snapshot);
   const slots = live ? freeSlots(live, snapshot) : 0;
   // What a poll brings that was sent before a scale-down to 0 still runs.
   const startable = live?.spec.maxConcurrentJobs === 0 ? Math.max(0, slots + 1) : slots;
@@ -65,6 +66,16 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   };
 }
 
+/** No Job is made of a template that the API server refuses, whose image is not there, or whose tags are not kept yet. */
+function usableRevision(
+  current: Revision | undefined,
+  { templateCheck, preflight: { image } }: Snapshot,
+): Revision | undefined {
+  if (!current || templateCheck.kind !== 'valid') return undefined;
+  const isPullable = !image || (!image.holdsIntake && !imagesToKeep(current, image.images));
+  return isPullable ? current : undefined;
+}
+
 function isCreate(action: Action): action is CreateAction {
   return action.kind === 'claim' || action.kind === 'rerun';
 }
@@ -92,12 +103,16 @@ function planSweep({ sweepAtMs, nowMs, inbox }: Snapshot): Action[] {
   return isDue ? [{ kind: 'sweepPayloads' }] : [];
 }
 
-/** What the spec asks for apart from messages: its revision, and the check of it. */
+/** What the spec asks for apart from messages: its revision, the check of it, and what its tags mean. */
 function planForSpec(queue: BatchQueue, current: Revision | undefined, snapshot: Snapshot): Action[] {
-  const { revisions, claims } = snapshot;
+  const { revisions, claims, preflight } = snapshot;
+  const revising = planRevisions(queue, revisions, claims);
+  if (!current) return revising;
+  const images = imagesToKeep(current, preflight.image?.images);
   return [
-    ...planRevisions(queue, revisions, claims),
-    ...(current ? planTemplateCheck(queue, current, snapshot) : []),
+    ...revising,
+    ...planTemplateCheck(queue, current, snapshot),
+    ...(images ? [{ kind: 'keepImages', revision: current, images } as const] : []),
   ];
 }
 

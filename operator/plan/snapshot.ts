@@ -30,14 +30,19 @@ export interface Problem {
   readonly message: string;
 }
 
+/** What was seen of a dead-letter queue. `unseen`: it cannot be read, which says nothing about it. */
+export type DeadLetterQueue =
+  | { readonly kind: 'unseen' | 'missing' }
+  | ({ readonly kind: 'seen' } & Pick<QueueAttributes, 'visible' | 'retentionSeconds' | 'fifo'>);
+
 /** The observer's last word on a queue. */
 export type QueueObservation =
   | { readonly kind: 'unknown' }
   | {
       readonly kind: 'reachable';
       readonly attributes: QueueAttributes;
-      /** Messages in the dead-letter queue; undefined when there is none or it cannot be read. */
-      readonly deadLetter: number | undefined;
+      /** Undefined: there is none. */
+      readonly deadLetter: DeadLetterQueue | undefined;
       readonly observedAtMs: number;
     }
   | ({ readonly kind: 'unreachable' } & Problem);
@@ -65,10 +70,12 @@ export interface Revision {
 }
 
 /** Everything of the spec that shapes a Job: what a revision keeps. */
-export type RevisionTemplate = Pick<
-  BatchQueue['spec'],
-  'jobTemplate' | 'serviceAccountName' | 'storage' | 'imagePullSecret'
->;
+export interface RevisionTemplate
+  extends Pick<BatchQueue['spec'], 'jobTemplate' | 'serviceAccountName' | 'storage'> {
+  readonly imagePullSecret?: { readonly name: string } | undefined;
+  /** What the user wrote to have tags resolved anew. */
+  readonly resolveImages?: string | undefined;
+}
 
 /** A create that was sent and never answered, and that reading did not resolve: it may still arrive. */
 export interface UnconfirmedClaim {

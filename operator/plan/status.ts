@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BatchQueue, BatchQueueStatus } from '../api/batch-queue.ts';
+import { parseImageReference } from '../api/image-reference.ts';
 import {
   type LastFailure,
   MAX_FAILURE_MESSAGE_IDS,
@@ -13,6 +14,8 @@ import { conditionsFrom, type GateVerdicts, planConditions } from './conditions.
 import { isoSeconds } from './iso-time.ts';
 import { contractContainer } from './job.ts';
 import type { Claim } from './job-facts.ts';
+import { digestIn, resolvedImagesOf } from './resolved-images.ts';
+import { latestRevision } from './revision.ts';
 import type { Revision, Snapshot } from './snapshot.ts';
 
 /** What is known of a BatchQueue before it passes validation: enough to write its status. */
@@ -42,17 +45,36 @@ export function planStatus(
     ),
     queue: queueStatus(snapshot, previous.queue),
     jobs: jobsStatus(snapshot.claims),
-    revision: revision
-      ? withoutUndefined({
-          current: revision.number,
-          image: contractContainer(revision.template.jobTemplate).image?.slice(0, 1024),
-        })
-      : previous.revision,
+    revision: revisionStatus(snapshot, revision, previous.revision),
     lastSuccessTime: lastSuccessTime(snapshot.claims, previous.lastSuccessTime),
     lastFailure: lastFailure(snapshot.claims, previous.lastFailure),
     blockedGroups: blockedGroups(snapshot),
     recentRuns: recentRuns(snapshot.claims, previous.recentRuns ?? []),
   });
+}
+
+type RevisionStatus = NonNullable<BatchQueueStatus['revision']>;
+
+function revisionStatus(
+  { queue, revisions }: Snapshot,
+  revision: Revision | undefined,
+  previous: RevisionStatus | undefined,
+): RevisionStatus | undefined {
+  if (!revision) return previous;
+  const pinned = queue?.spec.revision;
+  const latest = queue && pinned !== undefined ? latestRevision(queue, revisions) : undefined;
+  const { image } = contractContainer(revision.template.jobTemplate);
+  return withoutUndefined({
+    current: revision.number,
+    pinned,
+    latest: latest === revision ? undefined : latest?.number,
+    image: image?.slice(0, 1024),
+    imageDigest: digestOf(revision, image)?.slice(0, 256),
+  });
+}
+
+function digestOf(revision: Revision, image = ''): string | undefined {
+  return digestIn(resolvedImagesOf(revision), image) ?? parseImageReference(image)?.digest;
 }
 
 type QueueStatus = NonNullable<BatchQueueStatus['queue']>;
@@ -62,14 +84,15 @@ function queueStatus(
   previous: QueueStatus | undefined,
 ): QueueStatus | undefined {
   if (observation.kind !== 'reachable') return isAbout(previous, queue) ? previous : undefined;
-  const { arn, visible, inFlight, delayed, deadLetterArn, maxReceiveCount } = observation.attributes;
+  const { attributes, deadLetter } = observation;
+  const { arn, visible, inFlight, delayed, deadLetterArn, maxReceiveCount } = attributes;
   const figures = withoutUndefined({
     arn,
     visible,
     inFlight,
     delayed,
     deadLetterArn,
-    deadLetter: observation.deadLetter,
+    deadLetter: deadLetter?.kind === 'seen' ? deadLetter.visible : undefined,
     maxReceiveCount,
   });
   // The time moves only together with a figure: an idle queue writes nothing.

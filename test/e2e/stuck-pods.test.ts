@@ -257,8 +257,8 @@ test.concurrent('a volume claim that is missing', async () => {
   await queue.createQueue(3);
   const storage = { claimName: 'efs-claim', mountPath: '/efs' };
   await queue.apply(container('require("fs").readdirSync("/efs")'), {}, { storage });
-  await queue.whenTold('VolumeClaimNotFound', 'persistentvolumeclaim "efs-claim" not found');
-  expect(await queue.counts()).toEqual({ visible: 1, inFlight: 2 });
+  await queue.whenTold('VolumeClaimNotFound', 'There is no PersistentVolumeClaim efs-claim');
+  expect(await queue.counts()).toEqual({ visible: 3, inFlight: 0 });
   const size = { storage: '1Gi' };
   const access = { accessModes: ['ReadWriteMany'], storageClassName: 'stuck-claim' };
   const hostPath = { path: '/var/tmp', type: 'Directory' };

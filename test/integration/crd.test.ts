@@ -144,7 +144,7 @@ describe('kubectl', () => {
 
   test('get batchqueue -o wide shows why, the image and the last success too', async () => {
     const [header, row] = (await kubectl('get', 'batchqueue', '-o', 'wide', '-n', namespace)).split('\n');
-    expect(header).toMatch(/AGE\s+REASON\s+MESSAGE\s+IMAGE\s+LAST SUCCESS$/);
+    expect(header).toMatch(/AGE\s+REASON\s+MESSAGE\s+PINNED\s+IMAGE\s+LAST SUCCESS$/);
     expect(row).toMatch(/Polling\s+reads the queue\s+worker:4\s+12\dm$/);
   });
 

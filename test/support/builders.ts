@@ -17,7 +17,13 @@ import type { InboxMessage, Message, QueueRef } from '../../operator/plan/messag
 import { buildMessagesFile } from '../../operator/plan/messages-file.ts';
 import { ownerReference } from '../../operator/plan/owner.ts';
 import { hashTemplate, templateOf } from '../../operator/plan/revision.ts';
-import type { QueueAttributes, QueueObservation, Revision, Snapshot } from '../../operator/plan/snapshot.ts';
+import type {
+  DeadLetterQueue,
+  QueueAttributes,
+  QueueObservation,
+  Revision,
+  Snapshot,
+} from '../../operator/plan/snapshot.ts';
 import type { KubeObject, ObjectMeta } from '../../operator/ports.ts';
 
 /** The moment that builders call now. */
@@ -214,7 +220,7 @@ export function attributesOf(parts: Partial<QueueAttributes> = {}): QueueAttribu
     inFlight: 0,
     delayed: 0,
     deadLetterArn: DEAD_LETTER_ARN,
-    maxReceiveCount: 3,
+    maxReceiveCount: 4,
     retentionSeconds: 345_600,
     fifo: false,
     kmsKeyId: undefined,
@@ -226,8 +232,17 @@ export function attributesOf(parts: Partial<QueueAttributes> = {}): QueueAttribu
 export function reachable(
   parts: Partial<QueueAttributes> = {},
   observedAtMs = NOW_MS - 1_000,
+  deadLetter: DeadLetterQueue | undefined = seenDeadLetters(0),
 ): QueueObservation {
-  return { kind: 'reachable', attributes: attributesOf(parts), deadLetter: 0, observedAtMs };
+  return { kind: 'reachable', attributes: attributesOf(parts), deadLetter, observedAtMs };
+}
+
+/** A dead-letter queue that keeps so many messages for as long as SQS can. */
+export function seenDeadLetters(
+  visible: number,
+  parts: Partial<QueueAttributes> = {},
+): Extract<DeadLetterQueue, { kind: 'seen' }> {
+  return { kind: 'seen', visible, retentionSeconds: 1_209_600, fifo: false, ...parts };
 }
 
 /** A BatchQueue at rest: reachable, its revision made and checked, nothing received, no Jobs. */

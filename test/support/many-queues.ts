@@ -186,7 +186,7 @@ export class ManyQueues {
   #kubeApi(): KubeApi {
     const { kube } = this;
     return {
-      get: async (resource, ...name) => kube.get(resource, ...name),
+      get: async (resource, namespace, name) => kube.get(resource, namespace ?? '', name),
       list: async (resource, options) => kube.list(resource, options),
       create: async (resource, namespace, body, options) =>
         kube.create(resource, namespace, body, options?.dryRun),

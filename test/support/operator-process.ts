@@ -22,6 +22,8 @@ export const OPERATOR_SECRET_ACCESS_KEY = 'canary-secret-access-key';
 export interface OperatorOptions {
   readonly kubeconfigPath: string;
   readonly sqsEndpoint: string;
+  /** Default: none, which no test may need: it would ask AWS. */
+  readonly ecrEndpoint?: string;
   readonly namespaces: readonly string[];
   /** Undefined: it acts without being elected. */
   readonly election?: ElectionSettings | undefined;
@@ -75,6 +77,7 @@ export class OperatorProcess {
     const flags = {
       kubeconfig: options.kubeconfigPath,
       'sqs-endpoint': options.sqsEndpoint,
+      ...(options.ecrEndpoint !== undefined && { 'ecr-endpoint': options.ecrEndpoint }),
       namespaces: options.namespaces.join(','),
       'health-address': '127.0.0.1',
       'health-port': '0',

@@ -10,6 +10,7 @@ import type { Transport } from '../../operator/kube/transport.ts';
 import type { KubernetesProxy } from '../faults/kubernetes-proxy.ts';
 import { SqsProxy } from '../faults/sqs-proxy.ts';
 import { integrationCluster } from '../jest/clusters.ts';
+import type { EcrServer } from './ecr-server.ts';
 import { eventually } from './eventually.ts';
 import { apply, kubectl, tryKubectl } from './kubectl.ts';
 import { connect, NAMESPACES, SERVICE_ACCOUNTS } from './kubernetes.ts';
@@ -38,6 +39,8 @@ export interface StageOperatorOptions {
   readonly program?: string;
   /** Instead of the flags that let it read every queue with its own credentials. */
   readonly flags?: readonly string[];
+  /** Where it finds ECR. */
+  readonly ecr?: EcrServer;
   /** Undefined for an operator that is alone; see `prepareElection`. */
   readonly election?: ElectionSettings;
 }
@@ -116,12 +119,13 @@ export class OperatorStage {
 
   /** Starts an operator and does not wait for it. */
   async launchOperator(options: StageOperatorOptions = {}): Promise<OperatorProcess> {
-    const { cases = this.#cases, through, sqs = this.sqs, program, flags, election } = options;
+    const { cases = this.#cases, through, sqs = this.sqs, program, flags, election, ecr } = options;
     const operator = OperatorProcess.launch({
       kubeconfigPath: through ? await this.#kubeconfigThrough(through) : this.operatorKubeconfigPath(),
       sqsEndpoint: sqs.endpoint(),
       namespaces: cases.map((name) => this.namespace(name)),
       election,
+      ...(ecr && { ecrEndpoint: ecr.endpoint }),
       ...(program !== undefined && { program }),
       ...(flags !== undefined && { flags }),
     });

@@ -1,4 +1,5 @@
 import {
+  ANNOTATION_IMAGES,
   ANNOTATION_LEDGER,
   ANNOTATION_NEVER_STARTED,
   ANNOTATION_RESULT,
@@ -8,6 +9,7 @@ import { claimFrom } from '../../operator/plan/claim.ts';
 import type { Claim } from '../../operator/plan/job-facts.ts';
 import { formatLedger, withFates } from '../../operator/plan/ledger.ts';
 import type { Action, Settle } from '../../operator/plan/plan.ts';
+import { formatResolvedImages } from '../../operator/plan/resolved-images.ts';
 import { revisionFrom } from '../../operator/plan/revision.ts';
 import type { Snapshot } from '../../operator/plan/snapshot.ts';
 import type { KubeObject, ObjectMeta } from '../../operator/ports.ts';
@@ -25,6 +27,15 @@ export function applied(snapshot: Snapshot, action: Action): Snapshot {
       return {
         ...snapshot,
         revisions: snapshot.revisions.map((known) => (known.hash === revision.hash ? renumbered : known)),
+      };
+    }
+    case 'keepImages': {
+      const { object } = action.revision;
+      const annotations = { [ANNOTATION_IMAGES]: formatResolvedImages(action.images) };
+      const kept = revisionFrom({ ...object, metadata: { ...object.metadata, annotations } });
+      return {
+        ...snapshot,
+        revisions: snapshot.revisions.map((known) => (known.hash === kept?.hash ? kept : known)),
       };
     }
     case 'deleteRevision':

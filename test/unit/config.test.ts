@@ -8,6 +8,7 @@ const DEFAULTS = {
   stsEndpoint: undefined,
   operatorIdentityNamespaces: [],
   operatorIdentityQueues: [],
+  ecrEndpoint: undefined,
   allowedQueueHosts: [],
   awsRegion: 'us-east-1',
   leaderElect: true,
@@ -34,6 +35,7 @@ describe('loadConfig', () => {
     ['namespaces', 'BATCHQUEUE_NAMESPACES', 'a, b ,', ['a', 'b']],
     ['kubeconfig', 'BATCHQUEUE_KUBECONFIG', '/k', '/k'],
     ['sqs-endpoint', 'BATCHQUEUE_SQS_ENDPOINT', 'http://127.0.0.1:9324', 'http://127.0.0.1:9324'],
+    ['ecr-endpoint', 'BATCHQUEUE_ECR_ENDPOINT', 'http://127.0.0.1:5000', 'http://127.0.0.1:5000'],
     [
       'allowed-queue-hosts',
       'BATCHQUEUE_ALLOWED_QUEUE_HOSTS',
@@ -130,6 +132,7 @@ describe('loadConfig', () => {
     ],
     ['sqs-endpoint', 'localhost:9324', 'must be an http or https URL'],
     ['sqs-endpoint', 'ftp://a', 'must be an http or https URL'],
+    ['ecr-endpoint', 'ftp://a', 'must be an http or https URL'],
     ['allowed-queue-hosts', 'http://a', 'must be a comma-separated list of hosts'],
     ['allowed-queue-hosts', 'a/b', 'must be a comma-separated list of hosts'],
     ['aws-region', 'Virginia', 'must be an AWS region, like us-east-1'],

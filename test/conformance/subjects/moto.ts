@@ -14,9 +14,14 @@ export function motoMissing(): string | undefined {
   return status === 0 ? undefined : 'python3 has no moto[server]';
 }
 
-/** A third emulator, as a process of its own. */
+/** A third emulator of SQS. */
 export async function startMoto(): Promise<Subject> {
   useAnyCredentials();
+  return endpointSubject({ ...EMULATOR, name: 'moto', ...(await startMotoServer()) });
+}
+
+/** moto, which speaks for many services, as a process of its own. */
+export async function startMotoServer(): Promise<{ endpoint: string; stop: () => Promise<void> }> {
   const port = await freePort();
   const endpoint = `http://${HOST}:${port}`;
   const child = spawn('python3', ['-m', 'moto.server', '-H', HOST, '-p', String(port)], { stdio: 'ignore' });
@@ -28,7 +33,7 @@ export async function startMoto(): Promise<Subject> {
     await stop();
     throw error;
   }
-  return endpointSubject({ ...EMULATOR, name: 'moto', endpoint, stop });
+  return { endpoint, stop };
 }
 
 async function end(child: ChildProcess): Promise<void> {

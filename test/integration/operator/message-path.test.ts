@@ -3,10 +3,11 @@ import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { fieldOf } from '../../../operator/api/json.ts';
 import type { KubeObject } from '../../../operator/ports.ts';
 import { eventually, eventuallyEqual } from '../../support/eventually.ts';
-import { kubectl } from '../../support/kubectl.ts';
+import { apply, kubectl } from '../../support/kubectl.ts';
 import { OPERATOR_SECRET_ACCESS_KEY } from '../../support/operator-process.ts';
 import { OperatorStage } from '../../support/operator-stage.ts';
 import { QueueCase } from '../../support/queue-case.ts';
+import { aBoundClaim } from '../../support/volumes.ts';
 import { endPod, runPod } from '../../support/worker-pods.ts';
 
 const CANARY = 'canary-body-5f2d';
@@ -23,7 +24,9 @@ afterAll(async () => {
 });
 
 test.concurrent('a message becomes a Job with everything the worker contract promises', async () => {
-  await kubectl('create', 'serviceaccount', 'orders-worker', '-n', stage.namespace('success'));
+  const namespace = stage.namespace('success');
+  await kubectl('create', 'serviceaccount', 'orders-worker', '-n', namespace);
+  for (const object of aBoundClaim(namespace, 'orders-files', namespace)) await apply(object);
   const queue = await QueueCase.ready(stage, 'success', {
     maxReceiveCount: 3,
     spec: {

@@ -170,6 +170,7 @@ const MUTATIONS: readonly Mutation[] = [
   ['successfulJobsHistoryLimit', around(0, 100)],
   ['failedJobsHistoryLimit', around(0, 100)],
   ['revisionHistoryLimit', around(0, 100)],
+  ['revision', around(1, 1_000_000_000)],
   ['jobTemplate', fc.constantFrom<unknown>(undefined, null, {}, { spec: {} }, [])],
   [
     'jobTemplate.metadata',

@@ -132,7 +132,7 @@ export class ApplyStage {
       return answer;
     };
     return {
-      get: (resource, ...name) => call('get', () => kube.get(resource, ...name)),
+      get: (resource, namespace, name) => call('get', () => kube.get(resource, namespace ?? '', name)),
       list: (resource, options) => call('list', () => kube.list(resource, options)),
       create: (resource, namespace, body, options) =>
         call('create', () => kube.create(resource, namespace, body, options?.dryRun)),

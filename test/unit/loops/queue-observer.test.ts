@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { QueueObserver } from '../../../operator/loops/queue-observer.ts';
 import { sqsFailure } from '../../simulation/sqs/failures.ts';
-import { attributesOf, DEAD_LETTER_URL, QUEUE } from '../../support/builders.ts';
+import { attributesOf, DEAD_LETTER_URL, QUEUE, seenDeadLetters } from '../../support/builders.ts';
 import { MemoryLog } from '../../support/logs.ts';
 import { StubQueue } from '../../support/stub-queue.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
@@ -54,7 +54,7 @@ describe('an observed queue', () => {
     expect(observer.observation()).toEqual({
       kind: 'reachable',
       attributes: attributesOf({ visible: 7 }),
-      deadLetter: 2,
+      deadLetter: seenDeadLetters(2, { retentionSeconds: 345_600 }),
       observedAtMs: clock.now(),
     });
     expect(changes).toBe(1);
@@ -178,5 +178,11 @@ describe('a queue that does not answer', () => {
 test('a dead-letter queue that may not be read is no fault of the queue', async () => {
   queue.deadLetterAnswer = () => Promise.reject(sqsFailure('QueueAccessDenied', 'terminal'));
   await watch();
-  expect(observer.observation()).toMatchObject({ kind: 'reachable', deadLetter: undefined });
+  expect(observer.observation()).toMatchObject({ kind: 'reachable', deadLetter: { kind: 'unseen' } });
+});
+
+test('a dead-letter queue that is gone is told of', async () => {
+  queue.deadLetterAnswer = () => Promise.reject(sqsFailure('QueueNotFound', 'terminal'));
+  await watch();
+  expect(observer.observation()).toMatchObject({ kind: 'reachable', deadLetter: { kind: 'missing' } });
 });

@@ -25,7 +25,8 @@ function failed(messages: readonly Message[], parts: ClaimParts = {}) {
 }
 
 function groupsOf(...claims: ReturnType<typeof failed>[]): string[] | undefined {
-  return blockedGroups(aSnapshot({ claims }))?.map(({ group }) => group);
+  const observation = reachable({ maxReceiveCount: 3 });
+  return blockedGroups(aSnapshot({ claims, observation }))?.map(({ group }) => group);
 }
 
 describe('a message group is blocked', () => {

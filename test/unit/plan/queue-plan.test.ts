@@ -78,6 +78,7 @@ describe('intake', () => {
       { templateCheck: { kind: 'invalid', message: 'm', recheckAtMs: NOW_MS + 1 } },
     ],
     ['without a revision', { revisions: [] }],
+    ['pinned to a revision that is not kept', { queue: aQueue({ spec: { revision: 7 } }) }],
     ['in want of something', { preflight: { storage: faulty('VolumeClaimNotFound', 'create it') } }],
     ['not checked yet', { preflight: { storage: CHECKING } }],
   ])('starts no poll for a BatchQueue that is %s', (_, parts) => {
@@ -213,6 +214,8 @@ const queue = fc.constantFrom(
   aQueue(),
   aQueue({ spec: { successfulJobsHistoryLimit: 0, failedJobsHistoryLimit: 1, revisionHistoryLimit: 0 } }),
   aQueue({ image: 'worker:2' }),
+  aQueue({ image: 'worker:2', spec: { revision: 1, revisionHistoryLimit: 1 } }),
+  aQueue({ image: 'worker:2', spec: { revision: 7 } }),
 );
 
 /** Every state of a BatchQueue, likely and unlikely; names are unique as the API server keeps them. */
@@ -283,6 +286,7 @@ function subjectOf(action: Action): string {
       return `${action.kind} ${action.about.uid}`;
     case 'renumberRevision':
     case 'deleteRevision':
+    case 'keepImages':
       return `${action.kind} ${action.revision.hash}`;
     case 'createRevision':
     case 'checkTemplate':

@@ -5,6 +5,8 @@ import type { Claim } from '../../../operator/plan/job-facts.ts';
 import {
   currentRevision,
   hashTemplate,
+  latestRevision,
+  missingPin,
   planRevisions,
   revisionFrom,
   templateOf,
@@ -64,6 +66,7 @@ describe('planRevisions', () => {
     ['revisions', { revisions: history('a', 'b') }, 3],
     ['Jobs, when the revisions were deleted', { claims: [aClaim({ revision: 7 })] }, 8],
     ['the status, when both are gone', { status: { revision: { current: 11 } } }, 12],
+    ['the status of a pinned one', { status: { revision: { current: 2, latest: 11 } } }, 12],
   ])('has numbers that only grow: above those of %s', (_, seen: Seen, number) => {
     const queue = imaged('new', seen.status ? { status: seen.status } : {});
     expect(planRevisions(queue, seen.revisions ?? [], seen.claims ?? [])).toMatchObject([
@@ -89,13 +92,34 @@ describe('planRevisions', () => {
     expect(planRevisions(aQueue({ spec }), [aRevision()], [])).toMatchObject([{ kind: 'createRevision' }]);
   });
 
+  test('makes none when a revision is pinned', () => {
+    expect(planRevisions(imaged('b', { spec: { revision: 1 } }), history('a', 'b'), [])).toEqual([]);
+  });
+
+  test('makes one of a template that is edited while another is pinned', () => {
+    const queue = imaged('c', { spec: { revision: 1 } });
+    expect(planRevisions(queue, history('a', 'b'), [])).toMatchObject([
+      { kind: 'createRevision', object: { revision: 3 } },
+    ]);
+  });
+
+  test('leaves its number to a pinned one whose template comes back, and gives it the next one afterwards', () => {
+    const revisions = history('a', 'b');
+    expect(planRevisions(imaged('a', { spec: { revision: 1 } }), revisions, [])).toEqual([]);
+    expect(planRevisions(imaged('a'), revisions, [])).toEqual([
+      { kind: 'renumberRevision', revision: revisions[0], number: 3 },
+    ]);
+  });
+
   test('makes none for a BatchQueue that is being deleted', () => {
     const queue = aQueue({ metadata: { deletionTimestamp: new Date(NOW_MS).toISOString() } });
     expect(planRevisions(queue, [], [])).toEqual([]);
   });
 
-  const pruned = (limit: number, inUse: readonly number[]) => {
-    const queue = imaged('e', { spec: { revisionHistoryLimit: limit } });
+  const pruned = (limit: number, inUse: readonly number[], pinned?: number) => {
+    const queue = imaged('e', {
+      spec: { revisionHistoryLimit: limit, ...(pinned !== undefined && { revision: pinned }) },
+    });
     const claims = inUse.map((revision) => aClaim({ revision, name: `job-${revision}` }));
     return planRevisions(queue, history('a', 'b', 'c', 'd', 'e').toReversed(), claims).map((action) =>
       action.kind === 'deleteRevision' ? action.revision.number : action.kind,
@@ -110,6 +134,11 @@ describe('planRevisions', () => {
   ])('prunes %s', (_, limit, inUse, expected) => {
     expect(pruned(limit, inUse)).toEqual(expected);
   });
+
+  test('prunes neither the pinned one nor the latest, and counts neither against the limit', () => {
+    expect(pruned(0, [], 2)).toEqual([1, 3, 4]);
+    expect(pruned(1, [], 2)).toEqual([1, 3]);
+  });
 });
 
 describe('currentRevision', () => {
@@ -120,6 +149,29 @@ describe('currentRevision', () => {
 
   test('is not an older one that equals the spec: it has to be renumbered first', () => {
     expect(currentRevision(imaged('a'), history('a', 'b'))).toBeUndefined();
+  });
+
+  test('is the pinned one, whatever the spec says besides', () => {
+    const revisions = history('a', 'b');
+    const queue = imaged('new', { spec: { revision: 1 } });
+    expect(currentRevision(queue, revisions)).toBe(revisions[0]);
+    expect(latestRevision(queue, revisions)).toBeUndefined();
+    expect(latestRevision(imaged('b', { spec: { revision: 1 } }), revisions)).toBe(revisions[1]);
+    expect(latestRevision(imaged('a', { spec: { revision: 1 } }), revisions)).toBe(revisions[0]);
+  });
+
+  test('is none when the pinned one is not kept, which is told with those that are', () => {
+    const queue = imaged('b', { spec: { revision: 7 } });
+    expect(currentRevision(queue, history('a', 'b'))).toBeUndefined();
+    const { reason, message } = missingPin(queue, history('a', 'b').toReversed()) ?? {};
+    expect(reason).toBe('RevisionNotFound');
+    expect(message).toContain('spec.revision is 7, and no such revision is kept: there are 1, 2.');
+  });
+
+  test('is not missed of a new BatchQueue, nor where none is pinned', () => {
+    expect(missingPin(imaged('a', { spec: { revision: 1 } }), [])).toBeUndefined();
+    expect(missingPin(imaged('a', { spec: { revision: 1 } }), history('a'))).toBeUndefined();
+    expect(missingPin(imaged('b'), history('a'))).toBeUndefined();
   });
 });
 

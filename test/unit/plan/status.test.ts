@@ -143,6 +143,15 @@ describe('the conditions', () => {
       { Ready: 'False ServiceAccountNotFound', QueueReachable: 'False QueueNotFound' },
     ],
     [
+      'a pinned revision that is not kept',
+      { queue: aQueue({ spec: { revision: 7 } }), revisions: [aRevision()] },
+      {
+        Ready: 'False RevisionNotFound',
+        TemplateValid: 'False RevisionNotFound',
+        Dispatching: 'False RevisionNotFound',
+      },
+    ],
+    [
       'suspended is ready and does not dispatch',
       { queue: aQueue({ spec: { suspend: true } }) },
       { Ready: 'True Suspended', Dispatching: 'False Suspended' },
@@ -243,7 +252,7 @@ describe('the figures of the queue', () => {
       delayed: 3,
       deadLetterArn: DEAD_LETTER_ARN,
       deadLetter: 0,
-      maxReceiveCount: 3,
+      maxReceiveCount: 4,
       observedTime: '2026-01-01T11:59:59Z',
     });
   });
@@ -301,6 +310,24 @@ describe('the revision', () => {
   test('stays what it was while there is none: numbers only grow from it', () => {
     const previous = { revision: { current: 7, image: 'w' } };
     expect(statusOf(aSnapshot({ revisions: [] }), previous).revision).toEqual(previous.revision);
+  });
+
+  test('that is pinned stands beside the latest one', () => {
+    const old = aRevision(aQueue({ image: 'worker:1' }), 1);
+    const queue = aQueue({ image: 'worker:2', spec: { revision: 1 } });
+    const latest = aRevision(queue, 2);
+    const pinned = planStatus(
+      aSnapshot({ queue, revisions: [old, latest] }),
+      { generation: 2, previous: {} },
+      old,
+    );
+    expect(pinned.revision).toEqual({ current: 1, pinned: 1, latest: 2, image: 'worker:1' });
+    const same = aQueue({ image: 'worker:2', spec: { revision: 2 } });
+    expect(statusOf(aSnapshot({ queue: same, revisions: [old, latest] })).revision).toEqual({
+      current: 2,
+      pinned: 2,
+      image: 'worker:2',
+    });
   });
 });
 

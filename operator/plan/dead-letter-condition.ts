@@ -1,0 +1,98 @@
+import { currentRevision } from './revision.ts';
+import type { Problem, QueueAttributes, QueueObservation, Snapshot } from './snapshot.ts';
+import { checking, isFalse, isTrue, type Verdict } from './verdict.ts';
+
+/** After so long in flight SQS takes every message back, however often its lease was renewed, in seconds. */
+const LONGEST_LEASE_SECONDS = 43_200;
+/** The first run, one receive that an outage or a lost lease costs, and one more run. */
+const LEAST_RECEIVES = 3;
+/** The longest that SQS keeps a message, in seconds. */
+const LONGEST_RETENTION_SECONDS = 1_209_600;
+
+type Reachable = Extract<QueueObservation, { kind: 'reachable' }>;
+
+/**
+ * Whether what keeps failing ends up in a dead-letter queue, not before its time, and long enough to be looked at. Never
+ * holds intake: messages run all the same, only not safely.
+ */
+export function deadLetterConfigured({ observation, queue, revisions }: Snapshot): Verdict {
+  const type = 'DeadLetterConfigured';
+  if (observation.kind !== 'reachable') return checking(type, 'The queue has not answered yet.');
+  const { attributes } = observation;
+  if (attributes.deadLetterArn === undefined) {
+    const message =
+      'The queue has no redrive policy: a message that keeps failing is tried again until its retention ends. ' +
+      'Set RedrivePolicy on the queue, with maxReceiveCount of 3 or more.';
+    return isFalse(type, { reason: 'NoRedrivePolicy', message });
+  }
+  const running = queue && (currentRevision(queue, revisions)?.template ?? queue.spec);
+  const deadline = running?.jobTemplate.spec.activeDeadlineSeconds;
+  const problems = [
+    ...queueProblems(observation),
+    tooFewReceives(attributes),
+    noRoomForLongJobs(attributes, deadline),
+  ].filter((problem) => problem !== undefined);
+  const [first] = problems;
+  const message = problems.map((problem) => problem.message).join(' ');
+  if (first) return isFalse(type, { reason: first.reason, message });
+  return isTrue(type, 'RedrivePolicySet', wellConfigured(observation));
+}
+
+function wellConfigured({ attributes, deadLetter }: Reachable): string {
+  const { maxReceiveCount = 'several', deadLetterArn } = attributes;
+  const moved = `After ${maxReceiveCount} receives SQS moves a message to ${deadLetterArn}.`;
+  if (deadLetter?.kind !== 'unseen') return moved;
+  return `${moved} That queue could not be looked at; sqs:GetQueueAttributes on it shows its depth, and whether it keeps messages for long enough.`;
+}
+
+/** What the dead-letter queue itself is like. */
+function queueProblems({ attributes, deadLetter }: Reachable): readonly Problem[] {
+  const { deadLetterArn, fifo, retentionSeconds } = attributes;
+  if (deadLetter?.kind === 'missing') {
+    const message = `The dead-letter queue ${deadLetterArn} does not exist: SQS moves no message there. Create it, or correct the queue's RedrivePolicy.`;
+    return [{ reason: 'DeadLetterQueueNotFound', message }];
+  }
+  if (deadLetter?.kind !== 'seen') return [];
+  if (deadLetter.fifo !== fifo) {
+    const kind = fifo ? 'FIFO' : 'standard';
+    const message = `The dead-letter queue ${deadLetterArn} is not a ${kind} queue as its source is. Name one that is in the queue's RedrivePolicy.`;
+    return [{ reason: 'DeadLetterTypeMismatch', message }];
+  }
+  // A FIFO queue counts anew from the move; a standard queue from when the message was first sent.
+  if (fifo || deadLetter.retentionSeconds > retentionSeconds) return [];
+  const remedy =
+    retentionSeconds < LONGEST_RETENTION_SECONDS
+      ? `Set MessageRetentionPeriod of the dead-letter queue above ${retentionSeconds}, up to ${LONGEST_RETENTION_SECONDS}.`
+      : `Set MessageRetentionPeriod of the queue below ${LONGEST_RETENTION_SECONDS}, which the dead-letter queue may have.`;
+  const message =
+    `The dead-letter queue keeps messages for ${deadLetter.retentionSeconds} s and the queue for ${retentionSeconds} s, both counted from when a message was sent: ` +
+    `one that fails late is gone before anybody sees it. ${remedy}`;
+  return [{ reason: 'DeadLetterRetentionTooShort', message }];
+}
+
+function tooFewReceives({ maxReceiveCount }: QueueAttributes): Problem | undefined {
+  if (maxReceiveCount === undefined || maxReceiveCount >= LEAST_RECEIVES) return undefined;
+  const message =
+    `maxReceiveCount is ${maxReceiveCount}: an operator outage that outlasts a lease costs a receive, and then a message is dead-lettered without a second run, or while its Job runs. ` +
+    `Set it to ${LEAST_RECEIVES} or more.`;
+  return { reason: 'MaxReceiveCountTooLow', message };
+}
+
+/** Work that lasts longer than SQS's twelve hours is delivered once more, and adopted, for every twelve hours. */
+function noRoomForLongJobs(
+  { maxReceiveCount }: QueueAttributes,
+  deadlineSeconds: number | undefined,
+): Problem | undefined {
+  if (maxReceiveCount === undefined || maxReceiveCount < LEAST_RECEIVES) return undefined;
+  const lapses = deadlineSeconds === undefined ? 1 : Math.ceil(deadlineSeconds / LONGEST_LEASE_SECONDS) - 1;
+  const needed = LEAST_RECEIVES + lapses;
+  if (maxReceiveCount >= needed) return undefined;
+  const long =
+    deadlineSeconds === undefined
+      ? 'Jobs have no activeDeadlineSeconds and may run for longer than twelve hours'
+      : `Jobs may run for ${deadlineSeconds} s`;
+  const message =
+    `${long}, and every twelve hours SQS delivers their messages again, which costs a receive: maxReceiveCount ${maxReceiveCount} leaves no room for that. ` +
+    `Set it to ${needed} or more, or spec.jobTemplate.spec.activeDeadlineSeconds to ${LONGEST_LEASE_SECONDS} or less.`;
+  return { reason: 'NoRoomForLongJobs', message };
+}
