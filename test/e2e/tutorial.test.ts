@@ -28,6 +28,8 @@ const CLASS = 'tutorial-efs-sc';
 const CLAIM = 'efs-claim';
 const NFS = { path: '/', server: 'fs-0ff53d77cb74d6474.efs.us-east-1.amazonaws.com' };
 const ECR = '123456789012.dkr.ecr.us-west-1.amazonaws.com';
+/** As ECR's tokens are: it says itself that it has run out. */
+const OLD_TOKEN = Buffer.from(JSON.stringify({ payload: 'x', expiration: 1_600_000_000 })).toString('base64');
 /** Of the worker's image. */
 const NONROOT_ID = 65_532;
 /** Kubelet, scheduler and Job controller try again after up to two minutes. */
@@ -61,7 +63,7 @@ beforeAll(async () => {
   });
   // Steps 2 and 9.
   await kubectl.run('create', 'serviceaccount', 'ecr-sa', '-n', NAMESPACE);
-  const login = [`--docker-server=${ECR}`, '--docker-username=AWS', '--docker-password=not-a-token'];
+  const login = [`--docker-server=${ECR}`, '--docker-username=AWS', `--docker-password=${OLD_TOKEN}`];
   await kubectl.run('create', 'secret', 'docker-registry', 'regcred', '-n', NAMESPACE, ...login);
   // The class is from the tutorial before it.
   await apply(aStorageClass(CLASS, 'efs.csi.aws.com'));
@@ -229,4 +231,12 @@ test.concurrent('a directory of the claim confines the Jobs of a BatchQueue', as
   });
   const { message } = await whenCondition('leaves', 'Ready', 'False CreateContainerConfigError');
   expect(message).toContain('failed to prepare subPath');
+});
+
+test.concurrent('the hand-made pull secret, which nobody refreshes, is told to have run out', async () => {
+  const url = await createQueue('pulls');
+  await applyBatchQueue('pulls', { url });
+  const { message } = await whenCondition('pulls', 'PullSecretReady', 'False PullSecretExpired');
+  expect(message).toContain('Set spec.imagePullSecret.refresh to true.');
+  expect(message).not.toContain(OLD_TOKEN);
 });
