@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { type BatchQueue, batchQueueSpecSchema } from '../api/batch-queue.ts';
+import { type BatchQueue, type BatchQueueSpec, batchQueueSpecSchema } from '../api/batch-queue.ts';
 import { LABEL_QUEUE } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
 import type { Claim } from './job-facts.ts';
@@ -33,8 +33,8 @@ const storedSchema = z.object({
 });
 
 /** Everything of the spec that shapes a Job, and nothing else: editing `maxConcurrentJobs` makes no revision. */
-export function templateOf(queue: BatchQueue): RevisionTemplate {
-  const { jobTemplate, serviceAccountName, storage, imagePullSecret } = queue.spec;
+export function templateOf({ spec }: Pick<BatchQueue, 'spec'>): RevisionTemplate {
+  const { jobTemplate, serviceAccountName, storage, imagePullSecret } = spec;
   return {
     jobTemplate,
     ...(serviceAccountName !== undefined && { serviceAccountName }),
@@ -52,7 +52,7 @@ export function hashTemplate(template: RevisionTemplate): string {
 }
 
 /** The hash of what a BatchQueue's spec says now. */
-const currentHash = remember((queue: BatchQueue) => hashTemplate(templateOf(queue)));
+const currentHash = remember((spec: BatchQueueSpec) => hashTemplate(templateOf({ spec })));
 
 /** Reads a ControllerRevision; undefined when it is not one of ours. */
 export const revisionFrom: (object: KubeObject) => Revision | undefined = remember(readRevision);
@@ -67,7 +67,7 @@ function readRevision(object: KubeObject): Revision | undefined {
 /** The revision that equals the spec and carries the highest number, if it exists already. */
 export function currentRevision(queue: BatchQueue, revisions: readonly Revision[]): Revision | undefined {
   const newest = byNumber(revisions).at(-1);
-  return newest?.hash === currentHash(queue) ? newest : undefined;
+  return newest?.hash === currentHash(queue.spec) ? newest : undefined;
 }
 
 /** What the revisions need: a new one, an old one renumbered, or nothing; and pruning beyond the limit. */
@@ -79,7 +79,7 @@ export function planRevisions(
   if (queue.metadata.deletionTimestamp !== undefined) return [];
   const current = currentRevision(queue, revisions);
   if (current) return prune(queue, revisions, claims, current);
-  const hash = currentHash(queue);
+  const hash = currentHash(queue.spec);
   const number = nextNumber(queue, revisions, claims);
   const same = revisions.find((revision) => revision.hash === hash);
   if (same) return [{ kind: 'renumberRevision', revision: same, number }];
