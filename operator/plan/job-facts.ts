@@ -13,8 +13,8 @@ export interface LedgerMessage {
   /** On FIFO queues: the message group, and the number that orders it within the group. */
   readonly groupId?: string | undefined;
   readonly sequenceNumber?: string | undefined;
-  /** FIFO only: a delete was refused because the receipt handle had expired; it stays owed until the message comes again. */
-  readonly handleExpired?: boolean | undefined;
+  /** FIFO only: when its delete was refused because the receipt handle had expired, epoch ms; it stays owed. */
+  readonly refusedAtMs?: number | undefined;
 }
 
 /** The ledger annotation of a Job. */

@@ -17,7 +17,7 @@ const messageSchema = z.object({
   receivedAtMs: count,
   groupId: text.optional(),
   sequenceNumber: text.optional(),
-  handleExpired: z.boolean().optional(),
+  refusedAtMs: count.optional(),
 });
 
 const ledgerSchema: z.ZodType<Ledger> = z

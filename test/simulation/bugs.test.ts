@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import { ANNOTATION_LEDGER } from '../../operator/api/names.ts';
+import type { KubeObject } from '../../operator/ports.ts';
 import { JOBS } from '../../operator/world.ts';
 import { kubeFailure } from './kubernetes/failures.ts';
 import { SmallWorld } from './small-world.ts';
@@ -14,6 +16,11 @@ async function aWorld(spec: object = SPEC, options: { fifo?: boolean } = {}): Pr
   world.start();
   await world.clock.advance(5_000);
   return world;
+}
+
+/** Jobs that owe a settlement. */
+function owing(world: SmallWorld): readonly KubeObject[] {
+  return world.jobs().filter(({ metadata }) => metadata.finalizers?.length);
 }
 
 function withTimeout(visibilityTimeoutSeconds: number): object {
@@ -93,7 +100,31 @@ describe('settlement', () => {
     await world.clock.advance(2_000);
     world.weatherOf('alpha').sqsChance = 0;
     await world.clock.advance(5 * MINUTE_MS);
-    expect(world.jobs().filter(({ metadata }) => metadata.finalizers?.length)).toEqual([]);
+    expect(owing(world)).toEqual([]);
+    expect(world.violations).toEqual([]);
+  });
+
+  test('nor once a later message of its group is delivered, because then it has left the queue unseen', async () => {
+    const world = await aWorld(withTimeout(10), { fifo: true });
+    world.workersRun(30_000, 0);
+    const id = world.send(world.tenant, '{}', undefined, 'group');
+    await world.until('its Job is made', () => world.jobs().length === 1, 30_000);
+    // As when receives whose answers nobody got were its last ones.
+    world.api.watch(({ object }) => {
+      if (object.metadata.annotations?.[ANNOTATION_LEDGER]?.includes('refusedAtMs')) world.sqs.expire(id);
+    });
+    world.weatherOf('alpha').sqsChance = 1;
+    await world.clock.advance(MINUTE_MS);
+    world.kill();
+    world.weatherOf('alpha').sqsChance = 0;
+    // It tells what is owed before it receives.
+    world.start();
+    await world.clock.advance(2 * MINUTE_MS);
+    expect(owing(world)).toHaveLength(1);
+    const next = world.send(world.tenant, '{}', undefined, 'group');
+    await world.until('the next one is done', () => world.isDone(next), 5 * MINUTE_MS);
+    await world.clock.advance(MINUTE_MS);
+    expect(owing(world)).toEqual([]);
     expect(world.violations).toEqual([]);
   });
 });

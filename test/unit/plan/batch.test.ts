@@ -255,7 +255,7 @@ describe('a message group', () => {
       outcome: 'succeeded',
     });
     const [held] = done.held;
-    const owed = held ? { ...done, held: [{ ...held, handleExpired: true }] } : done;
+    const owed = held ? { ...done, held: [{ ...held, refusedAtMs: NOW_MS }] } : done;
     expect(jobs(planDispatch([ordered(2)], context({ claims: [owed] })).actions)).toEqual([[2]]);
   });
 
