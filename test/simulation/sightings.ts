@@ -1,5 +1,13 @@
+import { CREATE_TIMEOUT_MS } from '../../operator/plan/lease.ts';
+import { SECRETS } from '../../operator/world.ts';
+import { slotOf } from './operator/operator.ts';
 import { Book } from './truth/book.ts';
-import type { Invariant } from './truth/view.ts';
+import type { Run } from './truth/run.ts';
+import type { Invariant, SentRequest, WorldView } from './truth/view.ts';
+
+const NEARLY_TWELVE_HOURS_MS = 12 * 3_600_000 - 60_000;
+/** Faults after which nobody knows whether the request was carried out. */
+const UNANSWERED = new Set(['reset', 'lost', 'error', 'timeout']);
 
 /** States that a simulation should reach; one that is never reached in many seeds is a hole in it. */
 export const STATES = [
@@ -37,6 +45,13 @@ export const STATES = [
   'watch gone and listed again',
   'duplicate delivery',
   'expired by retention',
+  'deadline exceeded',
+  'twelve hours',
+  'Secret payload',
+  'body in its own Secret',
+  'two operators racing a create',
+  'create without an answer',
+  'create carried out late',
 ] as const;
 
 export type State = (typeof STATES)[number];
@@ -65,9 +80,12 @@ export class Sightings {
           if (reason === 'MessageAdopted') this.see('adoption');
           if (reason === 'IntakeHeld') this.see('intake held');
         },
-        received: ({ id, wasDuplicated }) => {
+        received: ({ id, wasDuplicated }, before) => {
+          const isLapse = !wasDuplicated && world.book.liveRunsOf(id).length > 0;
           if (wasDuplicated) this.see('duplicate delivery');
-          else if (world.book.liveRunsOf(id).length > 0) this.see('lapse');
+          if (isLapse) this.see('lapse');
+          if (isLapse && world.clock.now() - before.receivedAtMs > NEARLY_TWELVE_HOURS_MS)
+            this.see('twelve hours');
           if (world.book.isDone(id)) this.see('redelivery after success');
         },
         deadLettered: () => this.see('redrive'),
@@ -88,6 +106,8 @@ export class Sightings {
           if (early) this.see('Indexed early delete');
         },
         made: (run) => {
+          this.#seePayload(run, world);
+          this.#seeLateness(run, world);
           if (run.units.length > 1) {
             this.see('batch of several');
             if (world.queueOf(run.units[0]?.messageId ?? '')?.isFifo) this.see('FIFO follower in one Job');
@@ -107,6 +127,7 @@ export class Sightings {
           if (states.has('rejected')) this.see('rejected');
           if (states.has('done') && states.size > 1) this.see('partial success');
           if (run.finished === 'complete' && states.has('failed')) this.see('contradicting result');
+          if (run.failure === 'DeadlineExceeded') this.see('deadline exceeded');
         },
         discharged: (run) => {
           const isSuperseded = run.units.every(({ messageId }) =>
@@ -118,5 +139,34 @@ export class Sightings {
         },
       };
     },
+    atEnd: ({ requests }) => this.#seeCreates(requests),
   };
+
+  #seePayload({ namespace, name }: Run, { api }: WorldView): void {
+    if (api.get(SECRETS, namespace, name)) this.see('Secret payload');
+    if (api.get(SECRETS, namespace, `${name}-body`)) this.see('body in its own Secret');
+  }
+
+  /** Whoever asked for it has given up on it since. */
+  #seeLateness({ name, by }: Run, { requests, clock }: WorldView): void {
+    const sent = requests.findLast((request) => request.by === by && isCreateOf(request, name));
+    if (sent && clock.now() - sent.atMs >= CREATE_TIMEOUT_MS) this.see('create carried out late');
+  }
+
+  #seeCreates(requests: readonly SentRequest[]): void {
+    const last = new Map<string, SentRequest>();
+    for (const request of requests) {
+      const [, name, fault] = /^create jobs (\S+)(?: \((\w+)\))?$/.exec(request.what) ?? [];
+      if (name === undefined) continue;
+      if (fault !== undefined && UNANSWERED.has(fault)) this.see('create without an answer');
+      const before = last.get(name);
+      const isRace = before && request.atMs - before.atMs < CREATE_TIMEOUT_MS;
+      if (isRace && slotOf(before.by) !== slotOf(request.by)) this.see('two operators racing a create');
+      last.set(name, request);
+    }
+  }
+}
+
+function isCreateOf({ what }: SentRequest, name: string): boolean {
+  return what === `create jobs ${name}` || what.startsWith(`create jobs ${name} `);
 }

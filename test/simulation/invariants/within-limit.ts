@@ -1,3 +1,4 @@
+import { slotOf } from '../operator/operator.ts';
 import type { Invariant } from '../truth/view.ts';
 
 export const withinLimit: Invariant = {
@@ -21,8 +22,3 @@ export const withinLimit: Invariant = {
     };
   },
 };
-
-/** `alpha-2` is the second process in the place of `alpha`. */
-function slotOf(actor: string): string {
-  return actor.replace(/-\d+$/, '');
-}

@@ -21,6 +21,9 @@ export interface Stage {
 
 type Step = (stage: Stage) => void;
 
+/** Messages sent at once: enough for a batch that does not fit, few enough to be worked off in no time. */
+const MOST_SENT = 15;
+
 const KUBE_FAULTS: readonly (readonly KubeFault[])[] = [
   ['refused'],
   ['reset', 'lost'],
@@ -101,7 +104,7 @@ function send(stage: Stage): void {
   const { world, random } = stage;
   const [tenant, mix] = someTenant(stage);
   const batchSize = Number(Object(tenant.spec['queue'])['batchSize'] ?? 1);
-  const count = random.between(1, batchSize > 1 ? Math.min(30, batchSize * 3) : 5);
+  const count = random.between(1, batchSize > 1 ? Math.min(MOST_SENT, batchSize * 2) : 4);
   for (let sent = 0; sent < count; sent += 1) {
     const length = random.chance(mix.largeBodyChance)
       ? (random.pick([40_000, 40_000, 800_000]) ?? 0)
@@ -150,7 +153,11 @@ function squat(stage: Stage): void {
   if (world.api.get(JOBS, namespace, squatter)) return;
   world.disturb(`somebody makes a Job called ${squatter}`);
   const spec = { template: { spec: { containers: [{ name: 'mine' }] } } };
-  world.api.create(JOBS, namespace, { metadata: { name: squatter, labels: { mine: 'yes' } }, spec });
+  try {
+    world.api.create(JOBS, namespace, { metadata: { name: squatter, labels: { mine: 'yes' } }, spec });
+  } catch {
+    // A quota is there for everybody.
+  }
 }
 
 function kubeWeather(stage: Stage): void {
