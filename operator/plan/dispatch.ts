@@ -67,7 +67,7 @@ function run(message: InboxMessage, claim: Claim | undefined): Runnable {
   const known = claim ? attemptOf(claim) : 0;
   const attempt = claim ? known + 1 : Math.max(1, message.receiveCount);
   // Every receive makes one Job at most, so that no attempt can be above the receives before this one.
-  return { kind: 'run', message, attempt, isSure: known >= message.receiveCount - 1 };
+  return { kind: 'run', message, attempt, lock: known + 1, isSure: known >= message.receiveCount - 1 };
 }
 
 function meetHolder(message: InboxMessage, claim: Claim, ledger: Ledger): JudgedMessage {
@@ -144,7 +144,7 @@ function claimOrRelease(batch: readonly Runnable[], { queue, revision, nowMs }: 
   const [first] = batch;
   if (!queue || !revision || !first) return [];
   const messages = batch.map(({ message }) => message);
-  const action = buildClaim({ queue, revision, messages, attempt: first.attempt });
+  const action = buildClaim({ queue, revision, messages, attempt: first.attempt, lock: first.lock });
   if (action) return [action];
   // It cannot run, so it goes the way of what keeps failing: back to the queue, and by redrive to the dead-letter queue.
   const delaySeconds = clampDelay(queue.spec.retry.maxBackoffSeconds, first.message.receivedAtMs, nowMs);

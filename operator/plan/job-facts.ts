@@ -22,6 +22,8 @@ export interface Ledger {
   readonly queue: QueueRef;
   /** Application attempts, from 1; not SQS's receive count. */
   readonly attempt: number;
+  /** The number in the Job's name, where it is not the attempt: no earlier Job was left to count on from. */
+  readonly lock?: number | undefined;
   /** Jobs within one attempt, from 1: an infrastructure fault costs a run, not an attempt. */
   readonly run: number;
   /** The visibility timeout that renewals ask for, in seconds. */

@@ -42,6 +42,24 @@ describe('leases', () => {
   });
 });
 
+describe('a message that SQS delivers to two operators', () => {
+  test('gets one Job, although each of them counts another attempt', async () => {
+    const world = await aWorld();
+    world.workersRun(MINUTE_MS, 0);
+    world.operators.get('alpha')?.pause(20_000);
+    const id = world.send(world.tenant, '{}');
+    await world.clock.advance(1_000);
+    expect(world.sqs.receiveCountOf(id)).toBe(1);
+    world.start('beta');
+    await world.clock.advance(3_000);
+    world.sqs.duplicate(id);
+    await world.until('the other one makes its Job', () => world.jobs().length === 1, 10_000);
+    await world.clock.advance(2 * MINUTE_MS);
+    expect(world.book.runsOf(id)).toHaveLength(1);
+    expect(world.violations).toEqual([]);
+  });
+});
+
 describe('requests', () => {
   test('a status that cannot be written is tried ever more seldom', async () => {
     const world = await aWorld();

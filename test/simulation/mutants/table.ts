@@ -86,7 +86,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'operator/loops/claiming.ts',
-        find: 'if (!holdsSameAttempt(existing, job)) {',
+        find: 'if (!holdsSameMessage(existing, job)) {',
         replace: 'if (existing === undefined) {',
       },
       {

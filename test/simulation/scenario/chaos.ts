@@ -148,7 +148,7 @@ function squat(stage: Stage): void {
   const waiting = [...model.messages().keys()].filter((id) => world.book.runsOf(id).length === 0);
   const messageId = random.pick(waiting);
   if (messageId === undefined || !world.api.accepts(namespace)) return;
-  const jobOfMessage = { batchQueueName: name, queueArn: model.ref.arn, messageId, attempt: 1, run: 1 };
+  const jobOfMessage = { batchQueueName: name, queueArn: model.ref.arn, messageId, lock: 1, run: 1 };
   const squatter = jobName(jobOfMessage);
   if (world.api.get(JOBS, namespace, squatter)) return;
   world.disturb(`somebody makes a Job called ${squatter}`);

@@ -5,7 +5,7 @@ import { planDispatch } from '../../../operator/plan/dispatch.ts';
 import { jobName } from '../../../operator/plan/job-name.ts';
 import type { DispatchContext } from '../../../operator/plan/judged-message.ts';
 import { CREATE_TIMEOUT_MS } from '../../../operator/plan/lease.ts';
-import { messageKey } from '../../../operator/plan/ledger.ts';
+import { messageKey, parseLedger } from '../../../operator/plan/ledger.ts';
 import type { InboxMessage } from '../../../operator/plan/message.ts';
 import { MAX_SECRET_BYTES } from '../../../operator/plan/messages-file.ts';
 import type { Action } from '../../../operator/plan/plan.ts';
@@ -38,8 +38,8 @@ const DEFAULTS: DispatchContext = {
 };
 
 /** What a claim action creates: the name is the lock. */
-function lockOf(attempt: number): object {
-  const identity = { batchQueueName: 'orders', queueArn: QUEUE.arn, messageId: MESSAGE_ID, attempt, run: 1 };
+function lockOf(lock: number): object {
+  const identity = { batchQueueName: 'orders', queueArn: QUEUE.arn, messageId: MESSAGE_ID, lock, run: 1 };
   return { kind: 'claim', job: { metadata: { name: jobName(identity) } } };
 }
 
@@ -48,8 +48,12 @@ describe('the table of planDispatch', () => {
     ['without a Job the attempt is the receive count', 1, 1],
     ['a later receive without a Job left is a later attempt', 3, 3],
     ['a receive count of nothing is the first attempt', 0, 1],
-  ])('%s', (_, receiveCount, attempt) => {
-    expect(plan(anInboxMessage({ receiveCount }))).toMatchObject([lockOf(attempt)]);
+  ])('%s, and the name is that of the first', (_, receiveCount, attempt) => {
+    const actions = plan(anInboxMessage({ receiveCount }));
+    expect(actions).toMatchObject([lockOf(1)]);
+    expect(actions.map((action) => action.kind === 'claim' && parseLedger(action.job)?.attempt)).toEqual([
+      attempt,
+    ]);
   });
 
   test('an active Job adopts the message: the newest receipt handle goes onto it', () => {
