@@ -27,13 +27,19 @@ export interface Dispatch {
  * | released it                  | run, attempt n + 1                                        |
  * | rejected it                  | release again, for the redrive policy to take it away     |
  *
+ * A message of a FIFO group whose predecessor is no longer here goes back as well.
+ *
  * A message whose lease is lost is forgotten; SQS brings it back. One whose lease is about to end waits for the
  * heartbeat: a long poll may bring a message later than a short visibility timeout after it was asked for.
  */
 export function planDispatch(inbox: readonly InboxMessage[], context: DispatchContext): Dispatch {
   const newest = newestClaims(context.claims);
+  const here = new Set(inbox.map(({ id }) => id));
   const judged = inbox.map((message) =>
-    judge(message, newest.get(messageKey(message.queue, message.id)), context),
+    judge(message, newest.get(messageKey(message.queue, message.id)), {
+      ...context,
+      mayFollow: mayFollow(message, newest, here),
+    }),
   );
   const { again, taken } = resend(inbox, context);
   const runnable = judged.flatMap((one) => (one.kind === 'run' && !taken.has(one.message.id) ? [one] : []));
@@ -53,14 +59,34 @@ export function planDispatch(inbox: readonly InboxMessage[], context: DispatchCo
   };
 }
 
-function judge(message: InboxMessage, claim: Claim | undefined, context: DispatchContext): JudgedMessage {
+interface JudgeContext extends DispatchContext {
+  readonly mayFollow: boolean;
+}
+
+function judge(message: InboxMessage, claim: Claim | undefined, context: JudgeContext): JudgedMessage {
   if (message.trustedUntilMs === 0) return { kind: 'forget', message };
   const fate = claim && fateIn(claim, message.id);
   if (fate === 'held' && claim?.ledger) return meetHolder(message, claim, claim.ledger);
   if (fate === 'deleted') return { kind: 'discard', message };
   if (context.isGone) return { kind: 'giveBack', message, reason: 'BatchQueueGone' };
   if (fate === 'rejected') return { kind: 'giveBack', message, reason: 'RejectedBefore' };
+  if (!context.mayFollow) return { kind: 'giveBack', message, reason: 'OutOfOrder' };
   return context.queue && context.revision ? run(message, claim) : { kind: 'wait', message };
+}
+
+/**
+ * A message of a group that came behind another one runs behind it, or after it is done. Not when that one has been given
+ * back, or its Job is gone and nobody knows what became of it: then SQS delivers both again, in order.
+ */
+function mayFollow(
+  { queue, behind }: InboxMessage,
+  newest: ReadonlyMap<string, Claim>,
+  here: ReadonlySet<string>,
+): boolean {
+  if (behind === undefined || here.has(behind)) return true;
+  const claim = newest.get(messageKey(queue, behind));
+  const fate = claim && fateIn(claim, behind);
+  return fate === 'held' || fate === 'deleted';
 }
 
 function run(message: InboxMessage, claim: Claim | undefined): Runnable {

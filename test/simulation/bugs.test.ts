@@ -156,4 +156,29 @@ describe('a FIFO group', () => {
     expect(world.sqs.places().get(rejected)).toBe('dead-letter queue');
     expect(others.map((id) => world.sqs.places().get(id))).toEqual(others.map(() => 'deleted'));
   });
+
+  test('is not run past a message whose Job somebody else has taken away', async () => {
+    const once = { failedJobsHistoryLimit: 0, retry: { minBackoffSeconds: 20, maxBackoffSeconds: 20 } };
+    const world = await aWorld({ ...SPEC, ...once, queue: { batchSize: 3 } }, { fifo: true });
+    world.workersRun(1_000, 1);
+    const first = world.send(world.tenant, '{}', undefined, 'group');
+    await world.until(
+      'it failed',
+      () => world.sqs.receiveCountOf(first) === 1 && world.jobs().length === 0,
+      30_000,
+    );
+    world.workersRun(30_000, 0);
+    // Another attempt than the first one's, so it is received with that one and waits for its own Job.
+    const second = world.send(world.tenant, '{}', undefined, 'group');
+    await world.until('it runs again', () => world.jobs().length === 1, MINUTE_MS);
+    expect(world.sqs.receiveCountOf(second)).toBe(1);
+    const [job] = world.jobs();
+    const { namespace = '', name = '' } = job?.metadata ?? {};
+    world.api.update({ resource: JOBS, namespace, name }, ({ metadata }) => {
+      metadata.finalizers = [];
+    });
+    world.api.delete(JOBS, namespace, name);
+    await world.until('both are done', () => world.isDone(first) && world.isDone(second), 15 * MINUTE_MS);
+    expect(world.violations).toEqual([]);
+  });
 });
