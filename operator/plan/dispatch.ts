@@ -24,7 +24,7 @@ export interface Dispatch {
  * | holds it and has not ended   | adopt: the newest receipt handle goes onto the Job        |
  * | holds it and has ended       | nothing here: the settlement uses the new receipt handle  |
  * | deleted it                   | discard: it was delivered again after its delete          |
- * | released it                  | run, attempt n + 1                                        |
+ * | released it                  | run, attempt n + 1; this very receive, or a later: forget |
  * | rejected it                  | release again, for the redrive policy to take it away     |
  *
  * A message of a FIFO group whose predecessor is no longer here goes back as well.
@@ -68,10 +68,20 @@ function judge(message: InboxMessage, claim: Claim | undefined, context: JudgeCo
   const fate = claim && fateIn(claim, message.id);
   if (fate === 'held' && claim?.ledger) return meetHolder(message, claim, claim.ledger);
   if (fate === 'deleted') return { kind: 'discard', message };
+  if (claim && isOvertaken(message, claim)) return { kind: 'forget', message };
   if (context.isGone) return { kind: 'giveBack', message, reason: 'BatchQueueGone' };
   if (fate === 'rejected') return { kind: 'giveBack', message, reason: 'RejectedBefore' };
   if (!context.mayFollow) return { kind: 'giveBack', message, reason: 'OutOfOrder' };
   return context.queue && context.revision ? run(message, claim) : { kind: 'wait', message };
+}
+
+/**
+ * True for a receive that a Job has given back, or a later one: by another process, perhaps. Of two processes neither
+ * knows what the other releases; and counts begin anew when a dead letter is put back into its queue.
+ */
+function isOvertaken({ id, receiveCount, receivedAtMs }: InboxMessage, { ledger }: Claim): boolean {
+  const known = ledger?.messages.find((each) => each.id === id);
+  return known !== undefined && known.receiveCount >= receiveCount && known.receivedAtMs >= receivedAtMs;
 }
 
 /**

@@ -60,6 +60,29 @@ describe('a message that SQS delivers to two operators', () => {
   });
 });
 
+test('a message that another operator has given back is not run on the strength of an old receive', async () => {
+  // One slot: while it holds the message it receives no other.
+  const world = await aWorld({ ...SPEC, maxConcurrentJobs: 1 });
+  world.workersRun(1_000, 1);
+  const weather = world.weatherOf('alpha');
+  const watchSilentUntilMs = world.clock.now() + 10 * MINUTE_MS;
+  Object.assign(weather, { kubeChance: 1, kubeFaults: ['lost'], watchSilentUntilMs });
+  const id = world.send(world.tenant, '{}');
+  await world.until('its Job is made', () => world.jobs().length === 1, 30_000);
+  const sleeper = world.operators.get('alpha');
+  sleeper?.pause(MINUTE_MS);
+  weather.kubeChance = 0;
+  world.start('beta');
+  await world.until('the other one settles it', () => owing(world).length === 0, 15_000);
+  world.kill('beta');
+  await world.clock.advance(2_000);
+  world.workersRun(MINUTE_MS, 0);
+  sleeper?.calm();
+  // Once the lease of the other one's second receive has run out.
+  await world.until('it is done', () => world.isDone(id), 8 * MINUTE_MS);
+  expect(world.violations).toEqual([]);
+});
+
 describe('requests', () => {
   test('a status that cannot be written is tried ever more seldom', async () => {
     const world = await aWorld();

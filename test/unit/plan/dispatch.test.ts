@@ -149,6 +149,17 @@ describe('without what a Job is made of', () => {
     ]);
   });
 
+  test.each<[string, Partial<InboxMessage>, string]>([
+    ['this very receive', { receiveCount: 2, receivedAtMs: NOW_MS - 1_000 }, 'forget'],
+    ['a later one', { receiveCount: 1, receivedAtMs: NOW_MS - 2_000 }, 'forget'],
+    ['an earlier one', { receiveCount: 3, receivedAtMs: NOW_MS }, 'claim'],
+    ['one before it was dead-lettered and put back', { receiveCount: 1, receivedAtMs: NOW_MS }, 'claim'],
+  ])('a message of which %s was given back: what is here then', (_, parts, kind) => {
+    const message = { receiveCount: 2, receivedAtMs: NOW_MS - 1_000 };
+    const given = aClaim({ message, outcome: 'failed', settled: true, fates: { released: '0' } });
+    expect(plan(anInboxMessage(parts), { claims: [given] })).toMatchObject([{ kind }]);
+  });
+
   test('a message of a BatchQueue that cannot be read waits: somebody is about to correct it', () => {
     expect(plan(anInboxMessage(), { queue: undefined, revision: undefined })).toEqual([]);
   });
