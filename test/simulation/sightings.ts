@@ -56,6 +56,17 @@ export const STATES = [
 
 export type State = (typeof STATES)[number];
 
+/** What fewer than ten of 500 histories see: a few hundred others may well see none of it. */
+export const RARE_STATES: ReadonlySet<State> = new Set([
+  'dead-letter copy',
+  'FIFO handle expired at delete',
+  'FIFO late delete made good',
+  'expired by retention',
+  'twelve hours',
+  'two operators racing a create',
+  'create carried out late',
+]);
+
 /** Counts what a history has seen. Not a check: it is watched like one. */
 export class Sightings {
   readonly #seen = new Set<State>();

@@ -118,6 +118,11 @@ export const MUTANTS: readonly Mutant[] = [
         find: "claim.settled && claim.outcome !== 'active' && !claim.deleting",
         replace: "claim.outcome !== 'active' && !claim.deleting",
       },
+      {
+        file: 'operator/plan/history.ts',
+        find: 'const more = isBusy ? KEPT_WHILE_BUSY : 0;',
+        replace: 'const more = isBusy ? KEPT_WHILE_BUSY * 0 : 0;',
+      },
     ],
   },
   {

@@ -101,10 +101,14 @@ export function restartSome({ world, mix, random }: Stage, chance: number): void
 }
 
 function send(stage: Stage): void {
+  sendSome(stage, MOST_SENT);
+}
+
+function sendSome(stage: Stage, most: number): void {
   const { world, random } = stage;
   const [tenant, mix] = someTenant(stage);
   const batchSize = Number(Object(tenant.spec['queue'])['batchSize'] ?? 1);
-  const count = random.between(1, batchSize > 1 ? Math.min(MOST_SENT, batchSize * 2) : 4);
+  const count = random.between(1, batchSize > 1 ? Math.min(most, batchSize * 2) : 4);
   for (let sent = 0; sent < count; sent += 1) {
     const length = random.chance(mix.largeBodyChance)
       ? (random.pick([40_000, 40_000, 800_000]) ?? 0)
@@ -144,10 +148,18 @@ function deleteJob({ world, random }: Stage): void {
 /** Somebody has made a Job under the very name that a message's Job is to get. */
 function squat(stage: Stage): void {
   const { world, random } = stage;
-  const [{ name, namespace, model }] = someTenant(stage);
+  const [tenant, mix] = someTenant(stage);
+  const { name, namespace, model } = tenant;
+  if (!world.api.accepts(namespace)) return;
+  // One that is sent this very moment, or one that waits.
+  const fresh = world.send(
+    tenant,
+    'x',
+    undefined,
+    mix.fifo ? `group-${random.between(1, mix.groups)}` : undefined,
+  );
   const waiting = [...model.messages().keys()].filter((id) => world.book.runsOf(id).length === 0);
-  const messageId = random.pick(waiting);
-  if (messageId === undefined || !world.api.accepts(namespace)) return;
+  const messageId = random.chance(0.5) ? fresh : (random.pick(waiting) ?? fresh);
   const jobOfMessage = { batchQueueName: name, queueArn: model.ref.arn, messageId, lock: 1, run: 1 };
   const squatter = jobName(jobOfMessage);
   if (world.api.get(JOBS, namespace, squatter)) return;
@@ -260,7 +272,7 @@ function loseCreates(stage: Stage): void {
   Object.assign(weather, { kubeChance: 0.7, kubeFaults: ['timeout', 'timeout', 'reset', 'lost'] });
   for (let sent = 0; sent < 4; sent += 1) {
     world.clock.after(random.between(0, 4_000), () => {
-      if (!world.isHealed) send(stage);
+      if (!world.isHealed) sendSome(stage, MOST_SENT * 2);
     });
   }
   world.clock.after(random.between(5_000, 20_000), () => Object.assign(weather, { kubeChance: 0 }));
