@@ -1,7 +1,7 @@
 import { batches } from './batch.ts';
 import { attemptOf, fateIn, newestClaims } from './claim.ts';
 import { buildClaim } from './claim-action.ts';
-import type { Claim, Ledger } from './job-facts.ts';
+import type { Claim, Fate, Ledger } from './job-facts.ts';
 import type { DispatchContext, JudgedMessage, Runnable } from './judged-message.ts';
 import { CREATE_TIMEOUT_MS, clampDelay, outlivesCreate } from './lease.ts';
 import { groupOf, ledgerMessageFrom, messageKey } from './ledger.ts';
@@ -67,10 +67,19 @@ function judge(message: InboxMessage, context: JudgeContext): JudgedMessage {
   if (fate === 'held' && claim?.ledger) return meetHolder(message, claim, claim.ledger);
   if (fate === 'deleted') return { kind: 'discard', message };
   if (claim && isOvertaken(message, claim)) return { kind: 'forget', message };
-  if (context.isGone) return { kind: 'giveBack', message, reason: 'BatchQueueGone' };
-  if (fate === 'rejected') return { kind: 'giveBack', message, reason: 'RejectedBefore' };
-  if (!mayFollow(message, context)) return { kind: 'giveBack', message, reason: 'OutOfOrder' };
+  const reason = whyGiveBack(message, fate, context);
+  if (reason !== undefined) return { kind: 'giveBack', message, reason };
   return context.queue && context.revision ? run(message, claim) : { kind: 'wait', message };
+}
+
+function whyGiveBack(
+  message: InboxMessage,
+  fate: Fate | undefined,
+  context: JudgeContext,
+): string | undefined {
+  if (context.isGone) return 'BatchQueueGone';
+  if (fate === 'rejected') return 'RejectedBefore';
+  return mayFollow(message, context) ? undefined : 'OutOfOrder';
 }
 
 /**

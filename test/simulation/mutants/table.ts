@@ -236,7 +236,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'operator/plan/dispatch.ts',
-        find: "if (fate === 'rejected') return { kind: 'giveBack', message, reason: 'RejectedBefore' };",
+        find: "if (fate === 'rejected') return 'RejectedBefore';",
         replace: '',
       },
     ],
