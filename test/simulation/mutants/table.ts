@@ -99,7 +99,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: '',
       },
     ],
-    seed: 66,
+    seed: 126,
   },
   {
     name: 'attempts-mixed',
