@@ -169,7 +169,7 @@ export interface KubeApi {
 export interface ObjectCache {
   get(namespace: string, name: string): KubeObject | undefined;
   list(): readonly KubeObject[];
-  /** Objects under an index key; for Jobs, pods and revisions that is `namespace/batchqueue`. */
+  /** Objects under an index key; for Jobs, pods and revisions that is `namespace/batchqueue`. The same array until one changes. */
   byIndex(key: string): readonly KubeObject[];
   /** Read-your-writes: kept (true) unless something newer is there or the object is known to be deleted. */
   put(object: KubeObject): boolean;

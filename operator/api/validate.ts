@@ -4,7 +4,7 @@
  */
 
 import type { z } from 'zod';
-import type { ObjectMeta } from '../ports.ts';
+import type { KubeObject, ObjectMeta } from '../ports.ts';
 import { type BatchQueue, type BatchQueueSpec, batchQueueSpecSchema } from './batch-queue.ts';
 import { type FieldProblem, problemFromIssue } from './field-problem.ts';
 import { isJobTemplate } from './job-template.ts';
@@ -39,6 +39,13 @@ export function parseBatchQueue(object: unknown): ParsedBatchQueue {
     ok: true,
     queue: { metadata, spec: withRawTemplate(parsed.data, spec), ...readableStatus(status) },
   };
+}
+
+/** The same for an object whose spec has been parsed before: what else is in it is read anew. */
+export function withSpecOf(known: ParsedBatchQueue, { metadata, status }: KubeObject): ParsedBatchQueue {
+  return known.ok
+    ? { ok: true, queue: { metadata, spec: known.queue.spec, ...readableStatus(status) } }
+    : known;
 }
 
 function distinct(problems: readonly FieldProblem[]): FieldProblem[] {

@@ -7,6 +7,8 @@ import { compareResourceVersions } from './resource-version.ts';
  */
 const TOMBSTONES_MAX = 10_000;
 
+const NONE: readonly KubeObject[] = [];
+
 export interface ObjectStoreOptions {
   /** Groups objects for `byIndex`; undefined leaves the object out of the index. Must depend on the object alone. */
   readonly indexBy?: (object: KubeObject) => string | undefined;
@@ -28,6 +30,8 @@ export interface StoreChange {
 export class ObjectStore {
   readonly #objects = new Map<string, KubeObject>();
   readonly #index = new Map<string, Map<string, KubeObject>>();
+  /** What `byIndex` has told since the last change. */
+  readonly #told = new Map<string, readonly KubeObject[]>();
   readonly #tombstones = new Set<string>();
   readonly #indexBy: (object: KubeObject) => string | undefined;
   readonly #strip: (object: KubeObject) => KubeObject;
@@ -47,8 +51,15 @@ export class ObjectStore {
     return [...this.#objects.values()];
   }
 
-  byIndex(key: string): KubeObject[] {
-    return [...(this.#index.get(key)?.values() ?? [])];
+  /** The same array as long as none of its objects changes, so that what is made of it can be remembered. */
+  byIndex(key: string): readonly KubeObject[] {
+    const known = this.#told.get(key);
+    if (known) return known;
+    const members = this.#index.get(key);
+    if (!members) return NONE;
+    const objects = [...members.values()];
+    this.#told.set(key, objects);
+    return objects;
   }
 
   get size(): number {
@@ -141,6 +152,7 @@ export class ObjectStore {
     this.#objects.set(keyOfObject(kept), kept);
     const group = this.#indexBy(kept);
     if (group === undefined) return kept;
+    this.#told.delete(group);
     const members = this.#index.get(group) ?? new Map<string, KubeObject>();
     this.#index.set(group, members.set(keyOfObject(kept), kept));
     return kept;
@@ -151,6 +163,7 @@ export class ObjectStore {
     const group = this.#indexBy(known);
     const members = group === undefined ? undefined : this.#index.get(group);
     if (group === undefined || members === undefined) return;
+    this.#told.delete(group);
     members.delete(keyOfObject(known));
     if (members.size === 0) this.#index.delete(group);
   }

@@ -115,6 +115,9 @@ class JoinedCache implements ObjectCache {
   }
 
   byIndex(key: string): readonly KubeObject[] {
+    const [first, ...others] = this.#reflectors;
+    // As it is: whoever reads it again sees by its identity that nothing has changed.
+    if (first && others.length === 0) return first.store.byIndex(key);
     return this.#reflectors.flatMap(({ store }) => store.byIndex(key));
   }
 

@@ -114,14 +114,15 @@ async function createOrMeet(job: KubeObject, world: World, onUnknown: () => void
 
 /**
  * The Job's name is the lock: if it is taken, or if nobody knows whether the create was carried out, the Job that
- * stands there is read and compared. Returned when it holds the same attempt: it is in the cache then, and the next
- * plan adopts it. A name taken by anything else is reported and left alone.
+ * stands there is read and compared. Returned when it holds the same message, whatever attempt its maker took that for: it
+ * is in the cache then, and the next plan adopts it or counts on from it. A name taken by anything else is reported and
+ * left alone.
  */
 async function meetExisting(job: KubeObject, world: World): Promise<KubeObject | undefined> {
   const { namespace = '', name } = job.metadata;
   const existing = await world.kube.get(JOBS, namespace, name);
   if (!existing) return undefined;
-  if (!holdsSameAttempt(existing, job)) {
+  if (!holdsSameMessage(existing, job)) {
     throw new OperatorError({
       code: 'NameTaken',
       verdict: 'terminal',
@@ -134,7 +135,7 @@ async function meetExisting(job: KubeObject, world: World): Promise<KubeObject |
 }
 
 /** It may hold other messages besides the first: those of this batch that are not in it find another Job. */
-function holdsSameAttempt(existing: KubeObject, wanted: KubeObject): boolean {
+function holdsSameMessage(existing: KubeObject, wanted: KubeObject): boolean {
   const theirs = parseLedger(existing);
   const ours = parseLedger(wanted);
   return (
@@ -142,7 +143,6 @@ function holdsSameAttempt(existing: KubeObject, wanted: KubeObject): boolean {
     // With another BatchQueue's label it is that one's to settle.
     existing.metadata.labels?.[LABEL_QUEUE] === wanted.metadata.labels?.[LABEL_QUEUE] &&
     theirs.queue.arn === ours?.queue.arn &&
-    theirs.attempt === ours.attempt &&
     theirs.run === ours.run &&
     theirs.messages[0]?.id === ours.messages[0]?.id
   );

@@ -2,6 +2,7 @@ import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import type { LedgerMessage } from '../plan/job-facts.ts';
 import { MIN_RECEIVE_TIMEOUT_SECONDS } from '../plan/lease.ts';
 import type { Message } from '../plan/message.ts';
+import { inLine } from '../plan/message-group.ts';
 import type { IntakeTarget } from '../plan/plan.ts';
 import { readerKey } from '../plan/queue-reader.ts';
 import type { Problem } from '../plan/snapshot.ts';
@@ -163,7 +164,7 @@ export class Intake {
         waitSeconds,
       });
       this.#polls.delete(poll);
-      for (const message of messages) this.#take(message);
+      for (const message of inLine(messages)) this.#take(message);
       if (this.#isCurrent(poll)) this.#succeed(messages.length >= perReceive);
     } catch (error) {
       this.#polls.delete(poll);

@@ -1,4 +1,5 @@
 import type { BatchQueueStatus } from '../api/batch-queue.ts';
+import type { ParsedBatchQueue } from '../api/validate.ts';
 import type { OperatorError } from '../errors.ts';
 import { afterCreate, type CreationMemory, NO_REFUSALS } from '../plan/creation-refusal.ts';
 import type { HoldMemory } from '../plan/intake-hold.ts';
@@ -6,7 +7,7 @@ import type { InboxMessage, Message } from '../plan/message.ts';
 import type { ClaimAction, Lease } from '../plan/plan.ts';
 import { readerOf } from '../plan/queue-reader.ts';
 import type { Arrivals, StartEvents, TemplateCheck, UnconfirmedClaim } from '../plan/snapshot.ts';
-import type { QueueCount } from '../ports.ts';
+import type { KubeObject, QueueCount } from '../ports.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
 import { type CheckSubject, type PreflightCheck, QueuePreflight } from './preflight.ts';
@@ -43,6 +44,8 @@ export class QueueSession {
   readonly preflight: QueuePreflight;
   /** Adds to a counter that people watch; by 1 unless said. */
   readonly count: (what: QueueCount, by?: number) => void;
+  /** The BatchQueue as last read. */
+  parsed: { readonly object: KubeObject; readonly result: ParsedBatchQueue } | undefined;
   /** The API server's verdict on each revision's template, by hash. */
   readonly templateChecks = new Map<string, TemplateCheck>();
   /** What Kubernetes told about Jobs and pods that take long to start, by their uid. */

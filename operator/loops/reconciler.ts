@@ -1,5 +1,5 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
-import { parseBatchQueue } from '../api/validate.ts';
+import { type ParsedBatchQueue, parseBatchQueue, withSpecOf } from '../api/validate.ts';
 import { hasCode, messageOf, retryAfterMsOf } from '../errors.ts';
 import { claimFrom, isClaim } from '../plan/claim.ts';
 import type { Claim, PodsOfJob } from '../plan/job-facts.ts';
@@ -69,10 +69,22 @@ export async function reconcile(
 
 /** The Jobs of a BatchQueue that hold messages, whether or not the BatchQueue still exists. */
 export function claimsOf(namespace: string, name: string, world: World): readonly Claim[] {
-  return world.caches.jobs.byIndex(`${namespace}/${name}`).map(claimFrom).filter(isClaim);
+  return claimsFrom(world.caches.jobs.byIndex(`${namespace}/${name}`));
 }
 
-const batchQueueFrom = remember((object: KubeObject) => parseBatchQueue(object));
+const claimsFrom = remember((jobs: readonly KubeObject[]) => jobs.map(claimFrom).filter(isClaim));
+
+/** Most changes of a BatchQueue are our own status writes; its generation tells whether the spec is the one of before. */
+function batchQueueFrom(object: KubeObject, session: QueueSession): ParsedBatchQueue {
+  const { parsed: known } = session;
+  if (known?.object === object) return known.result;
+  const { uid, generation } = object.metadata;
+  const { uid: knownUid, generation: knownGeneration } = known?.object.metadata ?? {};
+  const isSame = known && generation !== undefined && generation === knownGeneration && uid === knownUid;
+  const result = isSame ? withSpecOf(known.result, object) : parseBatchQueue(object);
+  session.parsed = { object, result };
+  return result;
+}
 
 interface Observed {
   readonly object: KubeObject | undefined;
@@ -82,7 +94,7 @@ interface Observed {
 }
 
 function observe(namespace: string, name: string, { object, session, world, pods }: Observed): Snapshot {
-  const parsed = object && batchQueueFrom(object);
+  const parsed = object && batchQueueFrom(object, session);
   const queue = parsed?.ok ? parsed.queue : undefined;
   const alive = object !== undefined && object.metadata.deletionTimestamp === undefined;
   const revisions = world.caches.revisions
@@ -163,7 +175,7 @@ async function applyAll(
       await applyAction(action, subject, world).catch((error: unknown) => failures.push(error));
     }
   };
-  await Promise.all(Array.from({ length: PARALLEL_ACTIONS }, work));
+  await Promise.all(Array.from({ length: Math.min(PARALLEL_ACTIONS, actions.length) }, work));
   return failures;
 }
 

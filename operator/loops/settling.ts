@@ -79,7 +79,9 @@ async function record({ action, settled, isFinal }: Outcome, world: World): Prom
   const { name, namespace = '', resourceVersion, finalizers = [] } = claim.job.metadata;
   const annotations = {
     ...(claim.ledger &&
-      settled.length > 0 && { [ANNOTATION_LEDGER]: formatLedger(ledgerAfter(claim.ledger, settled)) }),
+      settled.length > 0 && {
+        [ANNOTATION_LEDGER]: formatLedger(ledgerAfter(claim.ledger, settled, world.clock.now())),
+      }),
     ...(result && { [ANNOTATION_RESULT]: JSON.stringify(result) }),
   };
   const body = {
@@ -98,14 +100,14 @@ async function record({ action, settled, isFinal }: Outcome, world: World): Prom
   }
 }
 
-function ledgerAfter(ledger: Ledger, settled: readonly Answer[]): Ledger {
+function ledgerAfter(ledger: Ledger, settled: readonly Answer[], nowMs: number): Ledger {
   const fates = new Map<number, Exclude<Fate, 'held'>>();
   for (const { verdict, fate } of settled) if (fate !== 'held') fates.set(verdict.message.index, fate);
   const messages = ledger.messages.map((known, index) => {
     const answer = settled.find(({ verdict }) => verdict.message.index === index);
     if (!answer) return known;
-    const { index: _, handleExpired: __, ...message } = answer.verdict.message;
-    return answer.fate === 'held' ? { ...message, handleExpired: true } : message;
+    const { index: _, refusedAtMs: __, ...message } = answer.verdict.message;
+    return answer.fate === 'held' ? { ...message, refusedAtMs: nowMs } : message;
   });
   return withFates({ ...ledger, messages }, fates);
 }

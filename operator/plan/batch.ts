@@ -67,7 +67,7 @@ function nextOfGroups(
   // What only waits to be deleted has been done: nothing has to wait behind it.
   const busy = new Set(
     claims.flatMap(({ held }) =>
-      held.filter(({ handleExpired }) => !handleExpired).map(({ groupId }) => groupId),
+      held.filter(({ refusedAtMs }) => refusedAtMs === undefined).map(({ groupId }) => groupId),
     ),
   );
   const may = new Map(ready.map((one) => [one.message, one]));

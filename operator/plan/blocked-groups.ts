@@ -2,13 +2,16 @@ import { type BlockedGroup, MAX_BLOCKED_GROUPS } from '../api/status.ts';
 import { attemptOf, fateIn, newestClaims } from './claim.ts';
 import { isoSeconds } from './iso-time.ts';
 import type { Claim, LedgerMessage } from './job-facts.ts';
+import { remember } from './remember.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /**
  * Groups of a FIFO queue whose first message has failed: SQS gives out nothing else of them until it has succeeded or is
  * dead-lettered. Longest blocked first; undefined when there is none. As far as the Jobs still kept can tell.
  */
-export function blockedGroups({ claims, inbox, observation }: Snapshot): BlockedGroup[] | undefined {
+export const blockedGroups: (snapshot: Snapshot) => BlockedGroup[] | undefined = remember(findBlockedGroups);
+
+function findBlockedGroups({ claims, inbox, observation }: Snapshot): BlockedGroup[] | undefined {
   const maxReceives = observation.kind === 'reachable' ? observation.attributes.maxReceiveCount : undefined;
   const newestOfGroup = new Map<string, Claim>();
   for (const claim of newestClaims(claims).values()) {
@@ -40,6 +43,6 @@ function isUsedUp({ receiveCount }: LedgerMessage, maxReceives: number | undefin
   return maxReceives !== undefined && receiveCount >= maxReceives;
 }
 
-function createdAt({ job, startedAtMs }: Claim): number {
-  return Date.parse(job.metadata.creationTimestamp ?? '') || (startedAtMs ?? 0);
-}
+const createdAt = remember(
+  ({ job, startedAtMs }: Claim) => Date.parse(job.metadata.creationTimestamp ?? '') || (startedAtMs ?? 0),
+);

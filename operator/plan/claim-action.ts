@@ -16,6 +16,8 @@ export interface ClaimIngredients {
   readonly revision: Revision;
   readonly messages: readonly InboxMessage[];
   readonly attempt: number;
+  /** The number in the Job's name; the attempt unless said. */
+  readonly lock?: number;
 }
 
 /** The Job that claims these messages and the Secrets it needs; undefined when they are too large to travel. */
@@ -24,9 +26,10 @@ export function buildClaim({
   revision,
   messages,
   attempt,
+  lock = attempt,
 }: ClaimIngredients): ClaimAction | undefined {
   const { visibilityTimeoutSeconds } = queue.spec.queue;
-  const ledger = ledgerOf(messages, { attempt, visibilityTimeoutSeconds });
+  const ledger = ledgerOf(messages, { attempt, lock, visibilityTimeoutSeconds });
   const planned = planPayload(queue, messages, attempt, nameOfJob(queue, ledger));
   if (!planned) return undefined;
   const [only, ...others] = messages;

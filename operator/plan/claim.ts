@@ -175,8 +175,10 @@ const resultSchema: z.ZodType<WorkerResult> = z.object({
   message: z.string(),
 });
 
+const readableStatusSchema = statusSchema.catch(statusSchema.parse({}));
+
 function statusOf(job: KubeObject): JobStatus {
-  return statusSchema.catch(statusSchema.parse({})).parse(job['status'] ?? {});
+  return readableStatusSchema.parse(job['status'] ?? {});
 }
 
 const specSchema = z.object({ completionMode: z.string().optional() });

@@ -1,7 +1,7 @@
 import { batches } from './batch.ts';
 import { attemptOf, fateIn, newestClaims } from './claim.ts';
 import { buildClaim } from './claim-action.ts';
-import type { Claim, Ledger } from './job-facts.ts';
+import type { Claim, Fate, Ledger } from './job-facts.ts';
 import type { DispatchContext, JudgedMessage, Runnable } from './judged-message.ts';
 import { CREATE_TIMEOUT_MS, clampDelay, outlivesCreate } from './lease.ts';
 import { groupOf, ledgerMessageFrom, messageKey } from './ledger.ts';
@@ -24,17 +24,18 @@ export interface Dispatch {
  * | holds it and has not ended   | adopt: the newest receipt handle goes onto the Job        |
  * | holds it and has ended       | nothing here: the settlement uses the new receipt handle  |
  * | deleted it                   | discard: it was delivered again after its delete          |
- * | released it                  | run, attempt n + 1                                        |
+ * | released it                  | run, attempt n + 1; this very receive, or a later: forget |
  * | rejected it                  | release again, for the redrive policy to take it away     |
+ *
+ * A message of a FIFO group whose predecessor is no longer here goes back as well.
  *
  * A message whose lease is lost is forgotten; SQS brings it back. One whose lease is about to end waits for the
  * heartbeat: a long poll may bring a message later than a short visibility timeout after it was asked for.
  */
 export function planDispatch(inbox: readonly InboxMessage[], context: DispatchContext): Dispatch {
   const newest = newestClaims(context.claims);
-  const judged = inbox.map((message) =>
-    judge(message, newest.get(messageKey(message.queue, message.id)), context),
-  );
+  const view = { ...context, newest, here: new Set(inbox.map(({ id }) => id)) };
+  const judged = inbox.map((message) => judge(message, view));
   const { again, taken } = resend(inbox, context);
   const runnable = judged.flatMap((one) => (one.kind === 'run' && !taken.has(one.message.id) ? [one] : []));
   const formed = batches(runnable, judged, context);
@@ -53,21 +54,59 @@ export function planDispatch(inbox: readonly InboxMessage[], context: DispatchCo
   };
 }
 
-function judge(message: InboxMessage, claim: Claim | undefined, context: DispatchContext): JudgedMessage {
+interface JudgeContext extends DispatchContext {
+  readonly newest: ReadonlyMap<string, Claim>;
+  /** The messages of the inbox. */
+  readonly here: ReadonlySet<string>;
+}
+
+function judge(message: InboxMessage, context: JudgeContext): JudgedMessage {
+  const claim = context.newest.get(messageKey(message.queue, message.id));
   if (message.trustedUntilMs === 0) return { kind: 'forget', message };
   const fate = claim && fateIn(claim, message.id);
   if (fate === 'held' && claim?.ledger) return meetHolder(message, claim, claim.ledger);
   if (fate === 'deleted') return { kind: 'discard', message };
-  if (context.isGone) return { kind: 'giveBack', message, reason: 'BatchQueueGone' };
-  if (fate === 'rejected') return { kind: 'giveBack', message, reason: 'RejectedBefore' };
+  if (claim && isOvertaken(message, claim)) return { kind: 'forget', message };
+  const reason = whyGiveBack(message, fate, context);
+  if (reason !== undefined) return { kind: 'giveBack', message, reason };
   return context.queue && context.revision ? run(message, claim) : { kind: 'wait', message };
+}
+
+function whyGiveBack(
+  message: InboxMessage,
+  fate: Fate | undefined,
+  context: JudgeContext,
+): string | undefined {
+  if (context.isGone) return 'BatchQueueGone';
+  if (fate === 'rejected') return 'RejectedBefore';
+  return mayFollow(message, context) ? undefined : 'OutOfOrder';
+}
+
+/**
+ * True for a receive that a Job has given back, or a later one: by another process, perhaps. Of two processes neither
+ * knows what the other releases; and counts begin anew when a dead letter is put back into its queue.
+ */
+function isOvertaken({ id, receiveCount, receivedAtMs }: InboxMessage, { ledger }: Claim): boolean {
+  const known = ledger?.messages.find((each) => each.id === id);
+  return known !== undefined && known.receiveCount >= receiveCount && known.receivedAtMs >= receivedAtMs;
+}
+
+/**
+ * A message of a group that came behind another one runs behind it, or after it is done. Not when that one has been given
+ * back, or its Job is gone and nobody knows what became of it: then SQS delivers both again, in order.
+ */
+function mayFollow({ queue, behind }: InboxMessage, { newest, here }: JudgeContext): boolean {
+  if (behind === undefined || here.has(behind)) return true;
+  const claim = newest.get(messageKey(queue, behind));
+  const fate = claim && fateIn(claim, behind);
+  return fate === 'held' || fate === 'deleted';
 }
 
 function run(message: InboxMessage, claim: Claim | undefined): Runnable {
   const known = claim ? attemptOf(claim) : 0;
   const attempt = claim ? known + 1 : Math.max(1, message.receiveCount);
   // Every receive makes one Job at most, so that no attempt can be above the receives before this one.
-  return { kind: 'run', message, attempt, isSure: known >= message.receiveCount - 1 };
+  return { kind: 'run', message, attempt, lock: known + 1, isSure: known >= message.receiveCount - 1 };
 }
 
 function meetHolder(message: InboxMessage, claim: Claim, ledger: Ledger): JudgedMessage {
@@ -146,7 +185,7 @@ function claimOrRelease(batch: readonly Runnable[], { queue, revision, nowMs }: 
   const [first] = batch;
   if (!queue || !revision || !first) return [];
   const messages = batch.map(({ message }) => message);
-  const action = buildClaim({ queue, revision, messages, attempt: first.attempt });
+  const action = buildClaim({ queue, revision, messages, attempt: first.attempt, lock: first.lock });
   if (action) return [action];
   // It cannot run, so it goes the way of what keeps failing: back to the queue, and by redrive to the dead-letter queue.
   const delaySeconds = clampDelay(queue.spec.retry.maxBackoffSeconds, first.message.receivedAtMs, nowMs);

@@ -13,8 +13,8 @@ export interface LedgerMessage {
   /** On FIFO queues: the message group, and the number that orders it within the group. */
   readonly groupId?: string | undefined;
   readonly sequenceNumber?: string | undefined;
-  /** FIFO only: a delete was refused because the receipt handle had expired; it stays owed until the message comes again. */
-  readonly handleExpired?: boolean | undefined;
+  /** FIFO only: when its delete was refused because the receipt handle had expired, epoch ms; it stays owed. */
+  readonly refusedAtMs?: number | undefined;
 }
 
 /** The ledger annotation of a Job. */
@@ -22,6 +22,8 @@ export interface Ledger {
   readonly queue: QueueRef;
   /** Application attempts, from 1; not SQS's receive count. */
   readonly attempt: number;
+  /** The number in the Job's name, where it is not the attempt: no earlier Job was left to count on from. */
+  readonly lock?: number | undefined;
   /** Jobs within one attempt, from 1: an infrastructure fault costs a run, not an attempt. */
   readonly run: number;
   /** The visibility timeout that renewals ask for, in seconds. */

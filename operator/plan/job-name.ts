@@ -13,22 +13,24 @@ export interface JobIdentity {
   readonly queueArn: string;
   /** Of the first message, where a Job holds several. */
   readonly messageId: string;
-  readonly attempt: number;
+  /** One more than the attempt of the newest Job of this message; 1 when there is none. */
+  readonly lock: number;
   /** From 1. */
   readonly run: number;
 }
 
 /**
  * The name of the Job for one attempt at one message: the lock that makes it run once. Nothing goes into it that two
- * observers can see differently (revision, UID, receive count, time), so any number of operators agree on it. A Job of
+ * observers can see differently (revision, UID, receive count, time), so any number of operators agree on it; who knows
+ * fewer Jobs of the message than there are finds the name taken. A Job of
  * several messages is named after the first; what keeps the others from running twice stands in `batch.ts`.
  *
  * The hash is the first 80 bits of SHA-256 in base 32, sixteen characters. Runs after the first add `-r2` and so on.
  */
 export function jobName(identity: JobIdentity): string {
-  const { batchQueueName, queueArn, messageId, attempt, run } = identity;
+  const { batchQueueName, queueArn, messageId, lock, run } = identity;
   const hash = createHash('sha256')
-    .update(JSON.stringify([queueArn, messageId, attempt]))
+    .update(JSON.stringify([queueArn, messageId, lock]))
     .digest();
   const prefix = batchQueueName.slice(0, MAX_PREFIX).replace(/-+$/, '');
   const suffix = run > 1 ? `-r${run}` : '';

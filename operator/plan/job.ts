@@ -56,12 +56,13 @@ export function buildJob(ingredients: JobIngredients): KubeObject {
 }
 
 /** The name of the Job with this ledger. */
-export function nameOfJob(queue: BatchQueue, { queue: { arn }, messages, attempt, run }: Ledger): string {
+export function nameOfJob(queue: BatchQueue, ledger: Ledger): string {
+  const { messages, attempt, lock = attempt, run } = ledger;
   return jobName({
     batchQueueName: queue.metadata.name,
-    queueArn: arn,
+    queueArn: ledger.queue.arn,
     messageId: messages[0]?.id ?? '',
-    attempt,
+    lock,
     run,
   });
 }

@@ -25,6 +25,8 @@ export interface Runnable {
   readonly kind: 'run';
   readonly message: InboxMessage;
   readonly attempt: number;
+  /** The number that its Job is named by (`JobIdentity.lock`). */
+  readonly lock: number;
   /** No Job that we do not know of can hold it: it was never received before, or its last attempt is known. */
   readonly isSure: boolean;
 }

@@ -19,7 +19,7 @@ const messageSchema = z.object({
   receivedAtMs: count,
   groupId: text.optional(),
   sequenceNumber: text.optional(),
-  handleExpired: z.boolean().optional(),
+  refusedAtMs: count.optional(),
 });
 
 /** As it stands in the annotation: the namespace is the Job's own, whatever a text says. */
@@ -31,6 +31,7 @@ const ledgerSchema: z.ZodType<StoredLedger> = z
   .object({
     queue: z.object({ url: text, arn: text, serviceAccountName: text.default('default') }),
     attempt: count,
+    lock: count.optional(),
     run: z.int().min(1).default(1),
     visibilityTimeoutSeconds: count,
     messages: z.array(messageSchema).min(1),
@@ -47,14 +48,16 @@ export function ledgerOf(
   messages: readonly Message[],
   {
     attempt,
+    lock = attempt,
     run = 1,
     visibilityTimeoutSeconds,
-  }: { attempt: number; run?: number; visibilityTimeoutSeconds: number },
+  }: { attempt: number; lock?: number; run?: number; visibilityTimeoutSeconds: number },
 ): Ledger {
   const [first] = messages;
   if (!first) throw new Error('a ledger holds at least one message');
   const { queue } = first;
-  return { queue, attempt, run, visibilityTimeoutSeconds, messages: messages.map(ledgerMessageFrom) };
+  const held = messages.map(ledgerMessageFrom);
+  return { queue, attempt, ...(lock !== attempt && { lock }), run, visibilityTimeoutSeconds, messages: held };
 }
 
 /** What a Job must remember of a received message. */

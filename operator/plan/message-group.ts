@@ -1,5 +1,6 @@
 import type { LedgerMessage } from './job-facts.ts';
-import type { InboxMessage } from './message.ts';
+import { groupOf } from './ledger.ts';
+import type { InboxMessage, Message } from './message.ts';
 
 /** For sorting messages of a FIFO queue: sequence numbers are decimal texts of up to 128 bits. */
 export function fifoOrder(
@@ -20,4 +21,16 @@ export function inOrder(messages: readonly InboxMessage[]): readonly InboxMessag
     sequenceNumber: message.attributes['SequenceNumber'],
   }));
   return numbered.toSorted(fifoOrder).map(({ message }) => message);
+}
+
+/** The messages of one answer, each of a FIFO queue with the one that it stands behind. */
+export function inLine(answer: readonly Message[]): readonly Message[] {
+  const last = new Map<string, string>();
+  return answer.map((message) => {
+    const group = groupOf(message);
+    if (group === undefined) return message;
+    const behind = last.get(group);
+    last.set(group, message.id);
+    return behind === undefined ? message : Object.assign({}, message, { behind });
+  });
 }

@@ -37,6 +37,8 @@ export interface Message {
   readonly arrivedAtMs: number;
   /** What that request asked for, in seconds. */
   readonly visibilityTimeoutSeconds: number;
+  /** FIFO: the message of its group that came before it in the same answer. It runs only behind that one. */
+  readonly behind?: string | undefined;
   /** SQS system attributes, as strings. */
   readonly attributes: Readonly<Record<string, string>>;
   readonly messageAttributes: Readonly<Record<string, MessageAttribute>>;

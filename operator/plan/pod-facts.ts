@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { KubeObject } from '../ports.ts';
+import { remember } from './remember.ts';
 
 /** One container of a pod, as far as starting goes. */
 export interface ContainerFacts {
@@ -83,22 +84,18 @@ const podStatusSchema = z.object({
   containerStatuses: containersSchema,
 });
 
-const podSpecSchema = z.object({ containers: z.array(z.object({ name: z.string() })).default([]) });
+const readableStatusSchema = podStatusSchema.catch(podStatusSchema.parse({}));
 
-const known = new WeakMap<KubeObject, PodFacts>();
+const podSpecSchema = z
+  .object({ containers: z.array(z.object({ name: z.string() })).default([]) })
+  .catch({ containers: [] });
 
-/** Reads a pod; what is missing or unreadable is only ever less to tell. Objects of a cache never change, so each is read once. */
-export function podFactsFrom(pod: KubeObject): PodFacts {
-  const before = known.get(pod);
-  if (before) return before;
-  const facts = readPod(pod);
-  known.set(pod, facts);
-  return facts;
-}
+/** Reads a pod; what is missing or unreadable is only ever less to tell. */
+export const podFactsFrom: (pod: KubeObject) => PodFacts = remember(readPod);
 
 function readPod(pod: KubeObject): PodFacts {
   const { metadata } = pod;
-  const status = podStatusSchema.catch(podStatusSchema.parse({})).parse(pod['status'] ?? {});
+  const status = readableStatusSchema.parse(pod['status'] ?? {});
   const main = mainContainer(pod);
   return {
     uid: metadata.uid ?? '',
@@ -137,7 +134,7 @@ function containerFacts({ name, state, lastState }: ContainerStatus): ContainerF
 
 /** The same container that the contract speaks of: the annotated one, else the first of the spec. */
 function mainContainer(pod: KubeObject): string | undefined {
-  const { containers } = podSpecSchema.catch({ containers: [] }).parse(pod['spec'] ?? {});
+  const { containers } = podSpecSchema.parse(pod['spec'] ?? {});
   const named = pod.metadata.annotations?.[DEFAULT_CONTAINER];
   return (containers.find(({ name }) => name === named) ?? containers[0])?.name;
 }

@@ -46,7 +46,7 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   const forMessages = [
     ...wanted.filter((action) => !isCreate(action)),
     ...gate.actions,
-    ...planSettlement(claims, { ...snapshot, queue: live, ...polledQueueOf(snapshot) }),
+    ...planSettlement({ ...snapshot, queue: live, ...polledQueueOf(snapshot) }),
   ];
   return {
     actions: [
@@ -89,12 +89,14 @@ function freeSlots(queue: BatchQueue, { claims, pods, unconfirmed }: Snapshot): 
 
 function polledQueueOf({
   observation,
-}: Snapshot): Pick<SettlementContext, 'queueArn' | 'deadLetterArn' | 'retentionSeconds'> {
-  if (observation.kind !== 'reachable') {
-    return { queueArn: undefined, deadLetterArn: undefined, retentionSeconds: undefined };
-  }
-  const { arn, deadLetterArn, retentionSeconds } = observation.attributes;
-  return { queueArn: arn, deadLetterArn, retentionSeconds };
+}: Snapshot): Pick<SettlementContext, 'queueArn' | 'deadLetterArn' | 'maxReceiveCount' | 'retentionSeconds'> {
+  const known = observation.kind === 'reachable' ? observation.attributes : undefined;
+  return {
+    queueArn: known?.arn,
+    deadLetterArn: known?.deadLetterArn,
+    maxReceiveCount: known?.maxReceiveCount,
+    retentionSeconds: known?.retentionSeconds,
+  };
 }
 
 /** Not while messages wait: their Secrets may stand already, without a Job. */
@@ -181,7 +183,7 @@ function leasesOf(
     if (!ledger || isSuperseded(claim, newest)) return [];
     const queue = settledThrough(ledger, live, polledArn);
     return held
-      .filter(({ handleExpired }) => !handleExpired)
+      .filter(({ refusedAtMs }) => refusedAtMs === undefined)
       .map((message) => ({
         queue,
         messageId: message.id,

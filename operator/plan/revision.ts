@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { type BatchQueue, batchQueueSpecSchema } from '../api/batch-queue.ts';
+import { type BatchQueue, type BatchQueueSpec, batchQueueSpecSchema } from '../api/batch-queue.ts';
 import { ANNOTATION_RESOLVE_IMAGES, LABEL_QUEUE } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
 import type { Claim } from './job-facts.ts';
@@ -58,7 +58,18 @@ export function hashTemplate(template: RevisionTemplate): string {
 }
 
 /** The hash of what a BatchQueue's spec says now. */
-const latestHash = remember((queue: BatchQueue) => hashTemplate(templateOf(queue)));
+/** The last hash of each spec, and for which annotation: a status that is written leaves the spec as it was. */
+const hashes = new WeakMap<BatchQueueSpec, { readonly asked: string; readonly hash: string }>();
+
+/** The hash of what a BatchQueue says now: of its spec, and of the annotation that asks for its images anew. */
+function latestHash(queue: BatchQueue): string {
+  const asked = queue.metadata.annotations?.[ANNOTATION_RESOLVE_IMAGES] ?? '';
+  const known = hashes.get(queue.spec);
+  if (known?.asked === asked) return known.hash;
+  const hash = hashTemplate(templateOf(queue));
+  hashes.set(queue.spec, { asked, hash });
+  return hash;
+}
 
 /** Reads a ControllerRevision; undefined when it is not one of ours. */
 export const revisionFrom: (object: KubeObject) => Revision | undefined = remember(readRevision);

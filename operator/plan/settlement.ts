@@ -1,36 +1,28 @@
-import type { BatchQueue } from '../api/batch-queue.ts';
 import { type Backoff, backoffSeconds } from './backoff.ts';
 import { needsPods, newestClaims } from './claim.ts';
 import type { Claim, HeldMessage, PodsOfJob } from './job-facts.ts';
 import { clampDelay } from './lease.ts';
 import { isFifo, ledgerMessageFrom, settledThrough } from './ledger.ts';
-import type { InboxMessage } from './message.ts';
 import { fifoOrder } from './message-group.ts';
+import { type DeliveryContext, isStillOwed } from './owed-delete.ts';
 import type { Action, Settle, Verdict } from './plan.ts';
 import { awaitsRerun, isSuperseded } from './rerun.ts';
 import { type Judged, type Judgement, judgeFailure, judgeIndexes, judgeSuccess } from './worker-verdict.ts';
 
 /** What an ended Job is judged by. */
-export interface SettlementContext {
-  readonly nowMs: number;
-  /** Undefined when the BatchQueue is gone: then messages are given back at once. */
-  readonly queue: BatchQueue | undefined;
+export interface SettlementContext extends DeliveryContext {
   readonly pods: ReadonlyMap<string, PodsOfJob>;
-  /** A message may have been delivered again before its Job was settled; the newest receipt handle settles it. */
-  readonly inbox: readonly InboxMessage[];
-  /** Of the queue that is polled; undefined while unknown. */
-  readonly queueArn: string | undefined;
   readonly deadLetterArn: string | undefined;
-  /** How long SQS keeps a message from when it was sent, in seconds; undefined while unknown. */
-  readonly retentionSeconds: number | undefined;
 }
 
 /**
  * What each unsettled claim still owes the queue: delete after success, release after failure, reject what can never
  * succeed; after its pods have ended when somebody deletes the Job. Nothing here depends on the BatchQueue still being
- * there.
+ * there: without it messages are given back at once. One that was delivered again before its Job was settled is settled
+ * by its newest receipt handle.
  */
-export function planSettlement(claims: readonly Claim[], context: SettlementContext): Action[] {
+export function planSettlement(context: SettlementContext): Action[] {
+  const { claims } = context;
   const newest = newestClaims(claims);
   return claims
     .filter((claim) => !claim.settled)
@@ -103,11 +95,8 @@ function settle(claim: Claim, judgement: Judgement, { final, note, context }: Se
     ...judged,
     message: newestReceipt(claim, judged.message, context),
   }));
-  // A Job that somebody deletes waits for no redelivery, and nobody receives where no BatchQueue polls any more.
-  const owed = current.filter(
-    ({ message }) => message.handleExpired && mayComeAgain(claim, message, context),
-  );
-  const told = current.filter(({ message }) => !message.handleExpired);
+  const owed = current.filter(({ message }) => isStillOwed(claim, message, context));
+  const told = current.filter(({ message }) => message.refusedAtMs === undefined);
   const verdicts = verdictsOf(claim, told, context);
   return {
     kind: 'settle',
@@ -166,14 +155,4 @@ function newestReceipt({ ledger }: Claim, held: HeldMessage, { inbox }: Settleme
       id === held.id && queue.arn === ledger?.queue.arn && receiveCount > held.receiveCount,
   );
   return again ? { ...ledgerMessageFrom(again), index: held.index } : held;
-}
-
-function mayComeAgain(
-  { deleting, ledger }: Claim,
-  { sentAtMs }: HeldMessage,
-  context: SettlementContext,
-): boolean {
-  const { queue, queueArn, retentionSeconds, nowMs } = context;
-  if (deleting || !queue || (queueArn !== undefined && queueArn !== ledger?.queue.arn)) return false;
-  return retentionSeconds === undefined || nowMs <= sentAtMs + retentionSeconds * 1000;
 }

@@ -14,6 +14,7 @@ import { conditionsFrom, type GateVerdicts, planConditions } from './conditions.
 import { isoSeconds } from './iso-time.ts';
 import { contractContainer } from './job.ts';
 import type { Claim } from './job-facts.ts';
+import { remember } from './remember.ts';
 import { digestIn, resolvedImagesOf } from './resolved-images.ts';
 import { latestRevision } from './revision.ts';
 import type { Revision, Snapshot } from './snapshot.ts';
@@ -162,25 +163,24 @@ function recentRuns(claims: readonly Claim[], previous: readonly RecentRun[]): R
     .slice(0, MAX_RECENT_RUNS);
 }
 
-function runEntry(claim: Claim): RecentRun {
-  return withoutUndefined({
-    job: claim.job.metadata.name,
-    messageId: claim.ledger?.messages[0]?.id,
-    messageCount: claim.ledger?.messages.length,
-    attempt: claim.ledger?.attempt,
-    ...(runOf(claim) > 1 && { run: runOf(claim) }),
-    revision: claim.revision,
-    outcome: hasSucceeded(claim) ? 'Succeeded' : 'Failed',
-    startTime: claim.startedAtMs === undefined ? undefined : isoSeconds(claim.startedAtMs),
-    completionTime: claim.finishedAtMs === undefined ? undefined : isoSeconds(claim.finishedAtMs),
-    reason: claim.result?.reason.slice(0, 256),
-    message: claim.result?.message.slice(0, 256),
-  });
-}
+const runEntry = remember(
+  (claim: Claim): RecentRun =>
+    withoutUndefined({
+      job: claim.job.metadata.name,
+      messageId: claim.ledger?.messages[0]?.id,
+      messageCount: claim.ledger?.messages.length,
+      attempt: claim.ledger?.attempt,
+      ...(runOf(claim) > 1 && { run: runOf(claim) }),
+      revision: claim.revision,
+      outcome: hasSucceeded(claim) ? 'Succeeded' : 'Failed',
+      startTime: claim.startedAtMs === undefined ? undefined : isoSeconds(claim.startedAtMs),
+      completionTime: claim.finishedAtMs === undefined ? undefined : isoSeconds(claim.finishedAtMs),
+      reason: claim.result?.reason.slice(0, 256),
+      message: claim.result?.message.slice(0, 256),
+    }),
+);
 
-function completion(run: RecentRun): number {
-  return Date.parse(run.completionTime ?? '') || 0;
-}
+const completion = remember(({ completionTime }: RecentRun) => Date.parse(completionTime ?? '') || 0);
 
 /** Drops absent fields, so that two equal statuses are equal JSON. */
 function withoutUndefined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {

@@ -1,5 +1,6 @@
 import { attemptOf, isActive } from './claim.ts';
 import type { Claim } from './job-facts.ts';
+import { remember } from './remember.ts';
 import { resultFromFailure } from './worker-result.ts';
 
 /** How one Job of a revision ended, as far as its exit code goes. */
@@ -36,7 +37,9 @@ export function misconfiguredRow(endings: readonly Ending[]): Ending | undefined
   return messages.size < MISCONFIGURED_IN_A_ROW ? undefined : row[0];
 }
 
-function endingOf(claim: Claim): Ending | undefined {
+const endingOf: (claim: Claim) => Ending | undefined = remember(readEnding);
+
+function readEnding(claim: Claim): Ending | undefined {
   if (isActive(claim)) return undefined;
   const { job, outcome, finishedAtMs, failure } = claim;
   const result = claim.result ?? resultFromFailure(failure);

@@ -3,6 +3,7 @@ import type { KubeObject } from '../ports.ts';
 import { CONTRACT_EXIT_CODES, DEFAULT_CONTAINER } from './job.ts';
 import type { PodsOfJob, WorkerReport, WorkerResult } from './job-facts.ts';
 import { readJson } from './read-json.ts';
+import { remember } from './remember.ts';
 
 /** What status and annotations keep of a worker's message, in characters. */
 const MAX_MESSAGE = 1_024;
@@ -76,6 +77,10 @@ const podStatusSchema = z.object({
     .default([]),
 });
 
+const readableStatusSchema = podStatusSchema.catch(podStatusSchema.parse({}));
+
+const statusOf = remember((pod: KubeObject) => readableStatusSchema.parse(pod['status'] ?? {}));
+
 const indexList = z.string().max(1_000).optional().catch(undefined);
 
 const reportSchema = z.object({
@@ -107,7 +112,9 @@ function contractStatus(pod: KubeObject) {
   return statusOf(pod).containerStatuses.find(({ name }) => name === contractContainerName(pod));
 }
 
-function resultOf(pod: KubeObject): WorkerReport | undefined {
+const resultOf: (pod: KubeObject) => WorkerReport | undefined = remember(readResult);
+
+function readResult(pod: KubeObject): WorkerReport | undefined {
   const status = statusOf(pod);
   const terminated = contractStatus(pod)?.state?.terminated;
   if (!terminated) {
@@ -125,12 +132,14 @@ function resultOf(pod: KubeObject): WorkerReport | undefined {
   };
 }
 
-const podSpecSchema = z.object({ containers: z.array(z.object({ name: z.string() })).default([]) });
+const podSpecSchema = z
+  .object({ containers: z.array(z.object({ name: z.string() })).default([]) })
+  .catch({ containers: [] });
 
 /** The same container that `contractContainer` finds in the template. */
 function contractContainerName(pod: KubeObject): string | undefined {
   const named = pod.metadata.annotations?.[DEFAULT_CONTAINER];
-  const { containers } = podSpecSchema.catch({ containers: [] }).parse(pod['spec'] ?? {});
+  const { containers } = podSpecSchema.parse(pod['spec'] ?? {});
   return (containers.find(({ name }) => name === named) ?? containers[0])?.name;
 }
 
@@ -147,10 +156,6 @@ function hasEnded(pod: KubeObject): boolean {
 
 function createdAt(pod: KubeObject): number {
   return Date.parse(pod.metadata.creationTimestamp ?? '') || 0;
-}
-
-function statusOf(pod: KubeObject): z.output<typeof podStatusSchema> {
-  return podStatusSchema.catch(podStatusSchema.parse({})).parse(pod['status'] ?? {});
 }
 
 function clip(text: string): string {

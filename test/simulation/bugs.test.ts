@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import { ANNOTATION_LEDGER } from '../../operator/api/names.ts';
+import type { KubeObject } from '../../operator/ports.ts';
 import { JOBS } from '../../operator/world.ts';
 import { kubeFailure } from './kubernetes/failures.ts';
 import { SmallWorld } from './small-world.ts';
@@ -14,6 +16,11 @@ async function aWorld(spec: object = SPEC, options: { fifo?: boolean } = {}): Pr
   world.start();
   await world.clock.advance(5_000);
   return world;
+}
+
+/** Jobs that owe a settlement. */
+function owing(world: SmallWorld): readonly KubeObject[] {
+  return world.jobs().filter(({ metadata }) => metadata.finalizers?.length);
 }
 
 function withTimeout(visibilityTimeoutSeconds: number): object {
@@ -33,6 +40,47 @@ describe('leases', () => {
     await world.clock.advance(2 * MINUTE_MS);
     expect(world.violations).toEqual([]);
   });
+});
+
+describe('a message that SQS delivers to two operators', () => {
+  test('gets one Job, although each of them counts another attempt', async () => {
+    const world = await aWorld();
+    world.workersRun(MINUTE_MS, 0);
+    world.operators.get('alpha')?.pause(20_000);
+    const id = world.send(world.tenant, '{}');
+    await world.clock.advance(1_000);
+    expect(world.sqs.receiveCountOf(id)).toBe(1);
+    world.start('beta');
+    await world.clock.advance(3_000);
+    world.sqs.duplicate(id);
+    await world.until('the other one makes its Job', () => world.jobs().length === 1, 10_000);
+    await world.clock.advance(2 * MINUTE_MS);
+    expect(world.book.runsOf(id)).toHaveLength(1);
+    expect(world.violations).toEqual([]);
+  });
+});
+
+test('a message that another operator has given back is not run on the strength of an old receive', async () => {
+  // One slot: while it holds the message it receives no other.
+  const world = await aWorld({ ...SPEC, maxConcurrentJobs: 1 });
+  world.workersRun(1_000, 1);
+  const weather = world.weatherOf('alpha');
+  const watchSilentUntilMs = world.clock.now() + 10 * MINUTE_MS;
+  Object.assign(weather, { kubeChance: 1, kubeFaults: ['lost'], watchSilentUntilMs });
+  const id = world.send(world.tenant, '{}');
+  await world.until('its Job is made', () => world.jobs().length === 1, 30_000);
+  const sleeper = world.operators.get('alpha');
+  sleeper?.pause(MINUTE_MS);
+  weather.kubeChance = 0;
+  world.start('beta');
+  await world.until('the other one settles it', () => owing(world).length === 0, 15_000);
+  world.kill('beta');
+  await world.clock.advance(2_000);
+  world.workersRun(MINUTE_MS, 0);
+  sleeper?.calm();
+  // Once the lease of the other one's second receive has run out.
+  await world.until('it is done', () => world.isDone(id), 8 * MINUTE_MS);
+  expect(world.violations).toEqual([]);
 });
 
 describe('requests', () => {
@@ -93,7 +141,31 @@ describe('settlement', () => {
     await world.clock.advance(2_000);
     world.weatherOf('alpha').sqsChance = 0;
     await world.clock.advance(5 * MINUTE_MS);
-    expect(world.jobs().filter(({ metadata }) => metadata.finalizers?.length)).toEqual([]);
+    expect(owing(world)).toEqual([]);
+    expect(world.violations).toEqual([]);
+  });
+
+  test('nor once a later message of its group is delivered, because then it has left the queue unseen', async () => {
+    const world = await aWorld(withTimeout(10), { fifo: true });
+    world.workersRun(30_000, 0);
+    const id = world.send(world.tenant, '{}', undefined, 'group');
+    await world.until('its Job is made', () => world.jobs().length === 1, 30_000);
+    // As when receives whose answers nobody got were its last ones.
+    world.api.watch(({ object }) => {
+      if (object.metadata.annotations?.[ANNOTATION_LEDGER]?.includes('refusedAtMs')) world.sqs.expire(id);
+    });
+    world.weatherOf('alpha').sqsChance = 1;
+    await world.clock.advance(MINUTE_MS);
+    world.kill();
+    world.weatherOf('alpha').sqsChance = 0;
+    // It tells what is owed before it receives.
+    world.start();
+    await world.clock.advance(2 * MINUTE_MS);
+    expect(owing(world)).toHaveLength(1);
+    const next = world.send(world.tenant, '{}', undefined, 'group');
+    await world.until('the next one is done', () => world.isDone(next), 5 * MINUTE_MS);
+    await world.clock.advance(MINUTE_MS);
+    expect(owing(world)).toEqual([]);
     expect(world.violations).toEqual([]);
   });
 });
@@ -106,5 +178,30 @@ describe('a FIFO group', () => {
     await world.clock.advance(15 * MINUTE_MS);
     expect(world.sqs.places().get(rejected)).toBe('dead-letter queue');
     expect(others.map((id) => world.sqs.places().get(id))).toEqual(others.map(() => 'deleted'));
+  });
+
+  test('is not run past a message whose Job somebody else has taken away', async () => {
+    const once = { failedJobsHistoryLimit: 0, retry: { minBackoffSeconds: 20, maxBackoffSeconds: 20 } };
+    const world = await aWorld({ ...SPEC, ...once, queue: { batchSize: 3 } }, { fifo: true });
+    world.workersRun(1_000, 1);
+    const first = world.send(world.tenant, '{}', undefined, 'group');
+    await world.until(
+      'it failed',
+      () => world.sqs.receiveCountOf(first) === 1 && world.jobs().length === 0,
+      30_000,
+    );
+    world.workersRun(30_000, 0);
+    // Another attempt than the first one's, so it is received with that one and waits for its own Job.
+    const second = world.send(world.tenant, '{}', undefined, 'group');
+    await world.until('it runs again', () => world.jobs().length === 1, MINUTE_MS);
+    expect(world.sqs.receiveCountOf(second)).toBe(1);
+    const [job] = world.jobs();
+    const { namespace = '', name = '' } = job?.metadata ?? {};
+    world.api.update({ resource: JOBS, namespace, name }, ({ metadata }) => {
+      metadata.finalizers = [];
+    });
+    world.api.delete(JOBS, namespace, name);
+    await world.until('both are done', () => world.isDone(first) && world.isDone(second), 15 * MINUTE_MS);
+    expect(world.violations).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 import { MUTANTS } from './mutants/table.ts';
 import { runCampaign } from './pool.ts';
 import type { Play } from './scenario/play.ts';
-import { STATES, type State } from './sightings.ts';
+import { STATES, type State } from './states.ts';
 
 /** What many seeds showed together. */
 export interface Findings {
@@ -47,16 +47,15 @@ export interface Hunt {
 
 /**
  * Looks for a planted fault: with the seed that is known to find it, if `from` is not given, then with others in turn.
- * A seed that breaks something without the fault as well has not found it.
+ * Another seed that breaks something without the fault as well has not found it.
  */
 export async function hunt(name: string, limit: number, from?: number): Promise<Hunt> {
   const mutant = MUTANTS.find((each) => each.name === name);
   if (!mutant)
     throw new Error(`no mutant is called ${name}; there are: ${MUTANTS.map((each) => each.name).join(', ')}`);
   if (from === undefined) {
-    const known = await firstSuspect(name, [mutant.seed ?? 1][Symbol.iterator](), 1);
-    if (known.suspect && !(await isBroken(known.suspect.seed)))
-      return { mutant: name, found: known.suspect, played: 1 };
+    const { suspect } = await firstSuspect(name, [mutant.seed][Symbol.iterator](), 1);
+    if (suspect) return { mutant: name, found: suspect, played: 1 };
   }
   const seeds = range(from ?? 1, limit);
   let played = 0;

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { type Hunt, hunt, playSeeds } from './campaigns.ts';
 import { plant } from './mutants/mutant.ts';
 import { MUTANTS } from './mutants/table.ts';
+import { RARE_STATES } from './states.ts';
 import type { Violation } from './truth/view.ts';
 
 const USAGE = `Deterministic simulation: the operator on a virtual clock, with models of SQS and Kubernetes.
@@ -51,7 +52,8 @@ async function many(count: number, first: number): Promise<void> {
   };
   const { played, broken, seen, virtualMs } = await playSeeds(first, count, tell);
   const seconds = (Date.now() - startMs) / 1_000;
-  for (const [state, times] of seen) process.stdout.write(`${String(times).padStart(7)} ${state}\n`);
+  for (const [state, times] of seen)
+    process.stdout.write(`${String(times).padStart(7)} ${state}${RARE_STATES.has(state) ? ' (rare)' : ''}\n`);
   const rate = (played / seconds).toFixed(1);
   process.stdout.write(
     `${played} seeds in ${seconds.toFixed(1)} s, ${rate} a second, ${minutes(virtualMs)} of virtual time\n`,

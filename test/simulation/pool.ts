@@ -2,6 +2,9 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Play } from './scenario/play.ts';
 
+/** A history makes much that is soon forgotten: with more room for it there is less to collect. */
+const YOUNG = { maxYoungGenerationSizeMb: 64 };
+
 export interface Campaign {
   /** Tried in this order. */
   readonly seeds: Iterable<number>;
@@ -23,7 +26,8 @@ export async function runCampaign({
   const iterator = seeds[Symbol.iterator]();
   const threads = Array.from(
     { length: count },
-    () => new Worker(new URL('./thread.ts', import.meta.url), { workerData: { mutant } }),
+    () =>
+      new Worker(new URL('./thread.ts', import.meta.url), { workerData: { mutant }, resourceLimits: YOUNG }),
   );
   try {
     await new Promise<void>((resolve, reject) => {

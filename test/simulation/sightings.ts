@@ -1,45 +1,14 @@
+import { CREATE_TIMEOUT_MS } from '../../operator/plan/lease.ts';
+import { SECRETS } from '../../operator/world.ts';
+import { slotOf } from './operator/operator.ts';
+import { STATES, type State } from './states.ts';
 import { Book } from './truth/book.ts';
-import type { Invariant } from './truth/view.ts';
+import type { Run } from './truth/run.ts';
+import type { Invariant, SentRequest, WorldView } from './truth/view.ts';
 
-/** States that a simulation should reach; one that is never reached in many seeds is a hole in it. */
-export const STATES = [
-  'adoption',
-  'lapse',
-  'redelivery after success',
-  'redrive',
-  'dead-letter copy',
-  'second attempt',
-  'second run after a fault',
-  'superseded run',
-  'batch of several',
-  'partial success',
-  'contradicting result',
-  'rejected',
-  'Indexed early delete',
-  'FIFO follower in one Job',
-  'FIFO handle expired at delete',
-  'FIFO late delete made good',
-  'intake held',
-  'Job deleted while it runs',
-  'BatchQueue deleted with Jobs',
-  'BatchQueue orphaned',
-  'BatchQueue made again',
-  'namespace deleted',
-  'pod disrupted and replaced',
-  'pods that never start',
-  'node refuses pods',
-  'quota refused a Job',
-  'crash before a request',
-  'crash when a request is carried out',
-  'crash when a request is answered',
-  'operator paused',
-  'SIGTERM during work',
-  'watch gone and listed again',
-  'duplicate delivery',
-  'expired by retention',
-] as const;
-
-export type State = (typeof STATES)[number];
+const NEARLY_TWELVE_HOURS_MS = 12 * 3_600_000 - 60_000;
+/** Faults after which nobody knows whether the request was carried out. */
+const UNANSWERED = new Set(['reset', 'lost', 'error', 'timeout']);
 
 /** Counts what a history has seen. Not a check: it is watched like one. */
 export class Sightings {
@@ -65,9 +34,12 @@ export class Sightings {
           if (reason === 'MessageAdopted') this.see('adoption');
           if (reason === 'IntakeHeld') this.see('intake held');
         },
-        received: ({ id, wasDuplicated }) => {
+        received: ({ id, wasDuplicated }, before) => {
+          const isLapse = !wasDuplicated && world.book.liveRunsOf(id).length > 0;
           if (wasDuplicated) this.see('duplicate delivery');
-          else if (world.book.liveRunsOf(id).length > 0) this.see('lapse');
+          if (isLapse) this.see('lapse');
+          if (isLapse && world.clock.now() - before.receivedAtMs > NEARLY_TWELVE_HOURS_MS)
+            this.see('twelve hours');
           if (world.book.isDone(id)) this.see('redelivery after success');
         },
         deadLettered: () => this.see('redrive'),
@@ -88,6 +60,8 @@ export class Sightings {
           if (early) this.see('Indexed early delete');
         },
         made: (run) => {
+          this.#seePayload(run, world);
+          this.#seeLateness(run, world);
           if (run.units.length > 1) {
             this.see('batch of several');
             if (world.queueOf(run.units[0]?.messageId ?? '')?.isFifo) this.see('FIFO follower in one Job');
@@ -107,6 +81,7 @@ export class Sightings {
           if (states.has('rejected')) this.see('rejected');
           if (states.has('done') && states.size > 1) this.see('partial success');
           if (run.finished === 'complete' && states.has('failed')) this.see('contradicting result');
+          if (run.failure === 'DeadlineExceeded') this.see('deadline exceeded');
         },
         discharged: (run) => {
           const isSuperseded = run.units.every(({ messageId }) =>
@@ -118,5 +93,34 @@ export class Sightings {
         },
       };
     },
+    atEnd: ({ requests }) => this.#seeCreates(requests),
   };
+
+  #seePayload({ namespace, name }: Run, { api }: WorldView): void {
+    if (api.get(SECRETS, namespace, name)) this.see('Secret payload');
+    if (api.get(SECRETS, namespace, `${name}-body`)) this.see('body in its own Secret');
+  }
+
+  /** Whoever asked for it has given up on it since. */
+  #seeLateness({ name, by }: Run, { requests, clock }: WorldView): void {
+    const sent = requests.findLast((request) => request.by === by && isCreateOf(request, name));
+    if (sent && clock.now() - sent.atMs >= CREATE_TIMEOUT_MS) this.see('create carried out late');
+  }
+
+  #seeCreates(requests: readonly SentRequest[]): void {
+    const last = new Map<string, SentRequest>();
+    for (const request of requests) {
+      const [, name, fault] = /^create jobs (\S+)(?: \((\w+)\))?$/.exec(request.what) ?? [];
+      if (name === undefined) continue;
+      if (fault !== undefined && UNANSWERED.has(fault)) this.see('create without an answer');
+      const before = last.get(name);
+      const isRace = before && request.atMs - before.atMs < CREATE_TIMEOUT_MS;
+      if (isRace && slotOf(before.by) !== slotOf(request.by)) this.see('two operators racing a create');
+      last.set(name, request);
+    }
+  }
+}
+
+function isCreateOf({ what }: SentRequest, name: string): boolean {
+  return what === `create jobs ${name}` || what.startsWith(`create jobs ${name} `);
 }

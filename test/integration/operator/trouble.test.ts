@@ -89,7 +89,7 @@ test.concurrent("somebody else's Job under the name of ours is left alone and re
   await queue.createQueue();
   const id = await queue.send('blocked');
   const queueArn = `arn:aws:sqs:us-east-1:000000000000:${queue.queueName}`;
-  const name = jobName({ batchQueueName: queue.name, queueArn, messageId: id, attempt: 1, run: 1 });
+  const name = jobName({ batchQueueName: queue.name, queueArn, messageId: id, lock: 1, run: 1 });
   await apply({
     apiVersion: 'batch/v1',
     kind: 'Job',

@@ -10,7 +10,7 @@ export const noLoss: Invariant = {
     for (const { name, namespace, model } of tenants) {
       const isServed = api.get(BATCH_QUEUES, namespace, name) !== undefined;
       for (const { id, place, visibleAtMs } of model.messages().values()) {
-        if (place === 'deleted' && !book.isDone(id) && !model.messages().get(id)?.copies.length)
+        if (place === 'deleted' && !book.mayBeDeleted(id) && !model.messages().get(id)?.copies.length)
           broken(`message ${id} is gone and was never done`);
         if (place !== 'queue') continue;
         if (isServed) broken(`message ${id} of ${name} is still in the queue`);

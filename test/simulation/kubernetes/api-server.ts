@@ -1,9 +1,8 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Clock, KubeObject, Resource } from '../../../operator/ports.ts';
 import type { KubeApi } from '../../../operator/world.ts';
 import { EventLog, type ObjectEvent } from './event-log.ts';
 import { kubeFailure } from './failures.ts';
-import { copyOf, jsonPatched, merged } from './json.ts';
+import { copyOf, isSameJson, jsonPatched, merged } from './json.ts';
 
 type PatchOptions = Parameters<KubeApi['patch']>[4];
 type DeleteOptions = NonNullable<Parameters<KubeApi['delete']>[3]>;
@@ -121,12 +120,15 @@ export class ApiServer {
     return this.#update(plural, before, { ...after, status: before['status'] });
   }
 
-  /** What a controller or a user writes, unconditionally. */
+  /**
+   * What a controller or a user writes, unconditionally. `change` may replace fields of the object and of its metadata;
+   * what is below is shared with the object as it was.
+   */
   update(place: Place, change: (object: KubeObject) => void): void {
     const { plural } = place.resource;
     const before = this.#collection(plural).get(keyOf(place.namespace, place.name));
     if (!before) return;
-    const after = copyOf(before);
+    const after = { ...before, metadata: { ...before.metadata } };
     change(after);
     this.#update(plural, before, after);
   }
@@ -175,12 +177,12 @@ export class ApiServer {
   }
 
   #update(plural: string, before: KubeObject, after: KubeObject): KubeObject {
-    if (isDeepStrictEqual(before, after)) return before;
+    if (isSameJson(before, after)) return before;
     if (before.metadata.deletionTimestamp !== undefined && !after.metadata.finalizers?.length) {
       this.#remove(plural, after);
       return after;
     }
-    const isEdit = !isDeepStrictEqual(before['spec'], after['spec']);
+    const isEdit = !isSameJson(before['spec'], after['spec']);
     const generation = (before.metadata.generation ?? 0) + (isEdit ? 1 : 0);
     const metadata = { ...after.metadata, generation };
     return this.#store(plural, { ...after, metadata }, 'MODIFIED');

@@ -7,7 +7,8 @@ import { phaseOf } from './kubelet.ts';
 import { judgeFailedPod } from './pod-failure.ts';
 
 const TRACKING = 'batch.kubernetes.io/job-tracking';
-const JOB_UID = 'batch.kubernetes.io/controller-uid';
+/** The label of a pod with the uid of its Job. */
+export const JOB_UID = 'batch.kubernetes.io/controller-uid';
 const JOB_NAME = 'batch.kubernetes.io/job-name';
 const INDEX = 'batch.kubernetes.io/job-completion-index';
 

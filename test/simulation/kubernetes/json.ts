@@ -6,6 +6,21 @@ export function copyOf<T>(value: T): T {
   return value === undefined ? value : JSON.parse(JSON.stringify(value));
 }
 
+/** True for the same JSON; what two versions of an object share is not looked at. */
+export function isSameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const [fields, others] = [Object.entries(a).filter(isThere), new Map(Object.entries(b).filter(isThere))];
+  return (
+    fields.length === others.size && fields.every(([name, value]) => isSameJson(value, others.get(name)))
+  );
+}
+
+function isThere([, value]: [string, unknown]): boolean {
+  return value !== undefined;
+}
+
 /** JSON merge patch (RFC 7386). Shares what the patch leaves alone. */
 export function merged(target: unknown, patch: unknown): unknown {
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return copyOf(patch);

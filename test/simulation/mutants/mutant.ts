@@ -19,8 +19,8 @@ export interface Mutant {
   /** What no longer holds, in a sentence. */
   readonly breaks: string;
   readonly edits: readonly Edit[];
-  /** A seed that has found it; when it no longer does, the others are tried from 1 on. Undefined: not hunted to the end yet. */
-  readonly seed?: number;
+  /** A seed that has found it; when it no longer does, the others are tried from 1 on. */
+  readonly seed: number;
 }
 
 /**

@@ -13,7 +13,7 @@ export const MUTANTS: readonly Mutant[] = [
     return settleAll(claim, judgeSuccess(claim, pods), context);`,
       },
     ],
-    seed: 6,
+    seed: 7,
   },
   {
     name: 'revision-in-job-name',
@@ -37,6 +37,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: '!isSure && message.arrivedAtMs >= jobsListedAtMs && nowMs < 0',
       },
     ],
+    seed: 48,
   },
   {
     name: 'late-create',
@@ -48,6 +49,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'return trustedUntilMs > 0 || nowMs < 0;',
       },
     ],
+    seed: 26,
   },
   {
     name: 'finalizer-dropped-first',
@@ -79,6 +81,7 @@ export const MUTANTS: readonly Mutant[] = [
         clock: world.clock,`,
       },
     ],
+    seed: 149,
   },
   {
     name: 'adoption-without-comparing',
@@ -86,7 +89,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'operator/loops/claiming.ts',
-        find: 'if (!holdsSameAttempt(existing, job)) {',
+        find: 'if (!holdsSameMessage(existing, job)) {',
         replace: 'if (existing === undefined) {',
       },
       {
@@ -96,18 +99,19 @@ export const MUTANTS: readonly Mutant[] = [
         replace: '',
       },
     ],
-    seed: 60,
+    seed: 126,
   },
   {
-    name: 'batch-regrouped',
-    breaks: 'After a create without an answer its messages may go into another batch.',
+    name: 'attempts-mixed',
+    breaks: 'Messages of different attempts go into one batch.',
     edits: [
       {
-        file: 'operator/plan/dispatch.ts',
-        find: 'for (const { id } of present) taken.add(id);',
-        replace: "if (present.length === 0) taken.add('');",
+        file: 'operator/plan/batch.ts',
+        find: 'const byAttempt = Map.groupBy(plain, ({ attempt }) => attempt);',
+        replace: 'const byAttempt = Map.groupBy(plain, () => 1);',
       },
     ],
+    seed: 2,
   },
   {
     name: 'history-before-settlement',
@@ -118,7 +122,13 @@ export const MUTANTS: readonly Mutant[] = [
         find: "claim.settled && claim.outcome !== 'active' && !claim.deleting",
         replace: "claim.outcome !== 'active' && !claim.deleting",
       },
+      {
+        file: 'operator/plan/history.ts',
+        find: 'const more = isBusy ? KEPT_WHILE_BUSY : 0;',
+        replace: 'const more = isBusy ? KEPT_WHILE_BUSY * 0 : 0;',
+      },
     ],
+    seed: 128,
   },
   {
     name: 'partial-success-released',
@@ -130,7 +140,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "succeeded?.has(index) && size < 0 ? 'done' : 'retry'",
       },
     ],
-    seed: 1,
+    seed: 9,
   },
   {
     name: 'failed-batch-deleted',
@@ -142,7 +152,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "succeeded?.has(index) || (named && !isRejected) ? 'done' : 'retry'",
       },
     ],
-    seed: 2,
+    seed: 5,
   },
   {
     name: 'fifo-released-first-to-last',
@@ -160,6 +170,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'return [...done.map(verdict), ...(first ? [verdict(first)] : []), ...withFirst];',
       },
     ],
+    seed: 4,
   },
   {
     name: 'fifo-group-twice',
@@ -171,6 +182,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'if (group === undefined) return [];',
       },
     ],
+    seed: 13,
   },
   {
     name: 'receive-count-as-attempt',
@@ -182,18 +194,19 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'Math.max(1, message.receiveCount)',
       },
     ],
+    seed: 5,
   },
   {
-    name: 'conflict-is-success',
-    breaks: 'A write that was refused because somebody else wrote first passes for done.',
+    name: 'success-forgotten',
+    breaks: 'A message that is delivered again after its success is run again.',
     edits: [
       {
-        file: 'operator/loops/settling.ts',
-        find: "if (!hasCode(error, 'NotFound')) throw error;",
-        replace: `if (hasCode(error, 'Conflict')) return;
-    if (!hasCode(error, 'NotFound')) throw error;`,
+        file: 'operator/plan/dispatch.ts',
+        find: "if (fate === 'deleted') return { kind: 'discard', message };",
+        replace: '',
       },
     ],
+    seed: 32,
   },
   {
     name: 'released-while-pods-run',
@@ -207,18 +220,20 @@ export const MUTANTS: readonly Mutant[] = [
   return pods.terminating < 0 ? undefined :`,
       },
     ],
+    seed: 53,
   },
   {
-    name: 'adoption-keeps-the-old-handle',
-    breaks: 'A Job that takes its message back goes on with a receipt handle that does nothing any more.',
+    name: 'held-is-run-again',
+    breaks: 'A message that comes again while its Job runs is run as the next attempt.',
     edits: [
       {
         file: 'operator/plan/dispatch.ts',
-        find: 'return again ? ledgerMessageFrom(again) : known;',
+        find: "return isNews ? { kind: 'adopt', message, claim, ledger } : { kind: 'forget', message };",
         replace:
-          'return again ? { ...ledgerMessageFrom(again), receiptHandle: known.receiptHandle } : known;',
+          "return isNews ? (ledger ? run(message, claim) : { kind: 'wait', message }) : { kind: 'forget', message };",
       },
     ],
+    seed: 66,
   },
   {
     name: 'rejected-forgotten',
@@ -226,21 +241,26 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'operator/plan/dispatch.ts',
-        find: "if (fate === 'rejected') return { kind: 'giveBack', message, reason: 'RejectedBefore' };",
+        find: "if (fate === 'rejected') return 'RejectedBefore';",
         replace: '',
       },
     ],
+    seed: 45,
   },
   {
-    name: 'copy-not-awaited',
-    breaks: 'A rejected message is deleted although its copy was refused.',
+    name: 'copied-after-delete',
+    breaks: 'A rejected message is deleted before the dead-letter queue has its copy.',
     edits: [
       {
         file: 'operator/loops/telling-queue.ts',
-        find: 'const stored = verdicts.filter((verdict) => !failed.some((answer) => answer.verdict === verdict));',
-        replace: 'const stored = verdicts;',
+        find: `  const { deadLetterArn } = action;
+`,
+        replace: `  const { deadLetterArn } = action;
+  await deleteAll(verdicts, queue, world);
+`,
       },
     ],
+    seed: 116,
   },
   {
     name: 'job-before-its-secret',
@@ -255,6 +275,7 @@ export const MUTANTS: readonly Mutant[] = [
 `,
       },
     ],
+    seed: 5,
   },
   {
     name: 'receive-without-room',
@@ -266,6 +287,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'const asked = this.#roomLeft(target) > 0 ? 10 : 0;',
       },
     ],
+    seed: 7,
   },
   {
     name: 'limit-ignored',
@@ -277,6 +299,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'return queue.spec.maxConcurrentJobs - unconfirmed.length * 0 - taken.length * 0;',
       },
     ],
+    seed: 1,
   },
   {
     name: 'late-renewal-trusted',
@@ -290,17 +313,19 @@ export const MUTANTS: readonly Mutant[] = [
 `,
       },
     ],
+    seed: 151,
   },
   {
     name: 'fault-costs-an-attempt',
-    breaks: 'A Job that its node refused to run counts as an attempt.',
+    breaks: 'A Job that the cluster ended counts as an attempt.',
     edits: [
       {
         file: 'operator/plan/infrastructure-fault.ts',
         find: 'return pods.neverStarted || wasTakenAway(pods.result);',
-        replace: 'return wasTakenAway(pods.result);',
+        replace: 'return pods.neverStarted && wasTakenAway(undefined);',
       },
     ],
+    seed: 56,
   },
   {
     name: 'busy-polling',
@@ -312,6 +337,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'const WAIT_SECONDS = 1;',
       },
     ],
+    seed: 1,
   },
   {
     name: 'status-clock',
@@ -323,5 +349,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "const moved = isDeepStrictEqual(figures, before) || observedTime !== '';",
       },
     ],
+    seed: 1,
   },
 ];

@@ -112,7 +112,7 @@ export class KubeLink implements KubeApi {
       await process.sleep(random.between(1, 20));
       throw refusal;
     }
-    const arrivesInMs = fault === 'timeout' ? random.between(0, timeoutMs + STRAY_MS) : random.between(1, 20);
+    const arrivesInMs = fault === 'timeout' ? slowArrival(timeoutMs, random) : random.between(1, 20);
     const effect = process.onTheWire(arrivesInMs, () => {
       const result = as(carryOut);
       crashes('when it is carried out');
@@ -133,6 +133,11 @@ export class KubeLink implements KubeApi {
     if ('error' in answer) throw answer.error;
     return answer.value;
   }
+}
+
+/** Within the client's time, or just after it has given up. */
+function slowArrival(timeoutMs: number, random: SeededRandom): number {
+  return random.chance(0.4) ? timeoutMs + random.between(1, STRAY_MS) : random.between(0, timeoutMs);
 }
 
 /** The error of a request that is not carried out; undefined for one that is. */

@@ -18,6 +18,11 @@ const DRAIN_MS = 40_000;
 /** Requests that only a leader may send, by what they are called here. */
 const EFFECTS = /^(create|patch|delete|release|copy)\b/;
 
+/** `alpha-2` is the second process in the place of `alpha`. */
+export function slotOf(actor: string): string {
+  return actor.replace(/-\d+$/, '');
+}
+
 export interface OperatorOptions {
   readonly name: string;
   readonly clock: VirtualClock;

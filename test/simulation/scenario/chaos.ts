@@ -21,6 +21,9 @@ export interface Stage {
 
 type Step = (stage: Stage) => void;
 
+/** Messages sent at once: enough for a batch that does not fit, few enough to be worked off in no time. */
+const MOST_SENT = 15;
+
 const KUBE_FAULTS: readonly (readonly KubeFault[])[] = [
   ['refused'],
   ['reset', 'lost'],
@@ -98,10 +101,14 @@ export function restartSome({ world, mix, random }: Stage, chance: number): void
 }
 
 function send(stage: Stage): void {
+  sendSome(stage, MOST_SENT);
+}
+
+function sendSome(stage: Stage, most: number): void {
   const { world, random } = stage;
   const [tenant, mix] = someTenant(stage);
   const batchSize = Number(Object(tenant.spec['queue'])['batchSize'] ?? 1);
-  const count = random.between(1, batchSize > 1 ? Math.min(30, batchSize * 3) : 5);
+  const count = random.between(1, batchSize > 1 ? Math.min(most, batchSize * 2) : 4);
   for (let sent = 0; sent < count; sent += 1) {
     const length = random.chance(mix.largeBodyChance)
       ? (random.pick([40_000, 40_000, 800_000]) ?? 0)
@@ -141,16 +148,28 @@ function deleteJob({ world, random }: Stage): void {
 /** Somebody has made a Job under the very name that a message's Job is to get. */
 function squat(stage: Stage): void {
   const { world, random } = stage;
-  const [{ name, namespace, model }] = someTenant(stage);
+  const [tenant, mix] = someTenant(stage);
+  const { name, namespace, model } = tenant;
+  if (!world.api.accepts(namespace)) return;
+  // One that is sent this very moment, or one that waits.
+  const fresh = world.send(
+    tenant,
+    'x',
+    undefined,
+    mix.fifo ? `group-${random.between(1, mix.groups)}` : undefined,
+  );
   const waiting = [...model.messages().keys()].filter((id) => world.book.runsOf(id).length === 0);
-  const messageId = random.pick(waiting);
-  if (messageId === undefined || !world.api.accepts(namespace)) return;
-  const jobOfMessage = { batchQueueName: name, queueArn: model.ref.arn, messageId, attempt: 1, run: 1 };
+  const messageId = random.chance(0.5) ? fresh : (random.pick(waiting) ?? fresh);
+  const jobOfMessage = { batchQueueName: name, queueArn: model.ref.arn, messageId, lock: 1, run: 1 };
   const squatter = jobName(jobOfMessage);
   if (world.api.get(JOBS, namespace, squatter)) return;
   world.disturb(`somebody makes a Job called ${squatter}`);
   const spec = { template: { spec: { containers: [{ name: 'mine' }] } } };
-  world.api.create(JOBS, namespace, { metadata: { name: squatter, labels: { mine: 'yes' } }, spec });
+  try {
+    world.api.create(JOBS, namespace, { metadata: { name: squatter, labels: { mine: 'yes' } }, spec });
+  } catch {
+    // A quota is there for everybody.
+  }
 }
 
 function kubeWeather(stage: Stage): void {
@@ -253,7 +272,7 @@ function loseCreates(stage: Stage): void {
   Object.assign(weather, { kubeChance: 0.7, kubeFaults: ['timeout', 'timeout', 'reset', 'lost'] });
   for (let sent = 0; sent < 4; sent += 1) {
     world.clock.after(random.between(0, 4_000), () => {
-      if (!world.isHealed) send(stage);
+      if (!world.isHealed) sendSome(stage, MOST_SENT * 2);
     });
   }
   world.clock.after(random.between(5_000, 20_000), () => Object.assign(weather, { kubeChance: 0 }));

@@ -9,6 +9,8 @@ export interface Mix {
   readonly tenants: readonly TenantMix[];
   /** How many things happen before everything is made good. */
   readonly steps: number;
+  /** One worker runs for longer than SQS's twelve hours. */
+  readonly outlasts: boolean;
 }
 
 export interface TenantMix {
@@ -30,15 +32,17 @@ export interface TenantMix {
 /** Draws the world of a seed. */
 export function drawMix(random: SeededRandom): Mix {
   const isFair = random.chance(0.12);
-  const operators = !isFair && random.chance(0.45) ? ['alpha', 'beta'] : ['alpha'];
+  const outlasts = !isFair && random.chance(0.008);
+  // Two that see things differently would overwrite each other's status for twelve hours.
+  const operators = !isFair && !outlasts && random.chance(0.45) ? ['alpha', 'beta'] : ['alpha'];
   const count = random.chance(0.75) ? 1 : 2;
   const tenants = Array.from({ length: count }, (_, index) =>
-    drawTenant(random, `queue-${index + 1}`, isFair),
+    drawTenant(random, `queue-${index + 1}`, { isFair, outlasts }),
   );
-  return { isFair, operators, tenants, steps: random.between(6, 18) };
+  return { isFair, operators, tenants, steps: random.between(6, 18), outlasts };
 }
 
-function drawTenant(random: SeededRandom, name: string, isFair: boolean): TenantMix {
+function drawTenant(random: SeededRandom, name: string, kind: Pick<Mix, 'isFair' | 'outlasts'>): TenantMix {
   const fifo = random.chance(0.3);
   const indexed = !fifo && random.chance(0.25);
   return {
@@ -61,29 +65,30 @@ function drawTenant(random: SeededRandom, name: string, isFair: boolean): Tenant
       successfulJobsHistoryLimit: oneOf(random, [0, 1, 3, 10]),
       failedJobsHistoryLimit: oneOf(random, [0, 1, 5, 20]),
       deadLetter: { sendRejected: random.chance(0.3) },
-      queue: drawQueue(random, { fifo, indexed, isFair }),
-      jobTemplate: { spec: drawJob(random, indexed) },
+      queue: drawQueue(random, { fifo, indexed, ...kind }),
+      jobTemplate: { spec: drawJob(random, { fifo, indexed, ...kind }) },
     },
   };
 }
 
-interface QueueKind {
+interface QueueKind extends Pick<Mix, 'isFair' | 'outlasts'> {
   readonly fifo: boolean;
   readonly indexed: boolean;
-  readonly isFair: boolean;
 }
 
-function drawQueue(random: SeededRandom, { fifo, indexed, isFair }: QueueKind): object {
+function drawQueue(random: SeededRandom, { fifo, indexed, isFair, outlasts }: QueueKind): object {
   const batchSize = drawBatchSize(random, fifo, indexed);
-  const visibilityTimeoutSeconds = oneOf(random, isFair ? [30, 60, 300] : [10, 10, 30, 60, 300]);
+  const drawn = oneOf(random, isFair ? [30, 60, 300] : [10, 10, 30, 60, 300]);
+  // Twelve hours of short leases would be thousands of renewals.
+  const visibilityTimeoutSeconds = outlasts ? 900 : drawn;
   if (batchSize === 1) return { visibilityTimeoutSeconds };
   return { visibilityTimeoutSeconds, batchSize, batchWindowSeconds: oneOf(random, [0, 0, 1, 5, 20]) };
 }
 
-function drawJob(random: SeededRandom, indexed: boolean): object {
+function drawJob(random: SeededRandom, { indexed, outlasts }: QueueKind): object {
   return {
     ...(indexed ? { completionMode: 'Indexed', parallelism: oneOf(random, [1, 3, 10]) } : {}),
-    ...(random.chance(0.3) ? { activeDeadlineSeconds: random.between(20, 120) } : {}),
+    ...(random.chance(0.3) && !outlasts ? { activeDeadlineSeconds: random.between(20, 120) } : {}),
   };
 }
 

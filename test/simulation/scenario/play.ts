@@ -1,7 +1,9 @@
 import { messageOf } from '../../../operator/errors.ts';
 import { BATCH_QUEUES, SECRETS } from '../../../operator/world.ts';
 import { INVARIANTS } from '../invariants/table.ts';
-import { Sightings, type State } from '../sightings.ts';
+import { fairWeather } from '../operator/weather.ts';
+import { Sightings } from '../sightings.ts';
+import type { State } from '../states.ts';
 import { Book } from '../truth/book.ts';
 import type { Violation } from '../truth/view.ts';
 import { World } from '../world.ts';
@@ -16,6 +18,8 @@ const UNTIL_REST_MS = 7 * MINUTE_MS;
 /** Payload Secrets that no Job uses are looked for every ten minutes while there are some that are not old enough. */
 const UNTIL_SWEPT_MS = 22 * MINUTE_MS;
 const REST_MS = 4 * MINUTE_MS;
+/** More than twelve hours, and a lease of the longest kind. */
+const OUTLAST_MS = (12 * 60 + 20) * MINUTE_MS;
 
 /** What a seed showed. */
 export interface Play {
@@ -49,6 +53,7 @@ export async function play(seed: number, trace?: (line: string) => void): Promis
   process.on('unhandledRejection', crash);
   try {
     await live(stage);
+    if (mix.outlasts) await outlast(stage);
     await recover(stage);
     if (world.violations.length === 0) await rest(stage);
   } catch (error) {
@@ -74,6 +79,27 @@ async function live(stage: Stage): Promise<void> {
     happen(stage);
     restartSome(stage, 0.6);
     await world.clock.advance(random.chance(0.3) ? random.between(1, 500) : random.between(500, 20_000));
+  }
+}
+
+/** One worker runs on for longer than SQS lets a message be held; nothing else goes wrong in that time. */
+async function outlast(stage: Stage): Promise<void> {
+  const { world, tenants } = stage;
+  for (const weather of world.weather.values()) Object.assign(weather, fairWeather());
+  world.startProblem = undefined;
+  world.refusalChance = 0;
+  world.api.admission = () => undefined;
+  restartSome(stage, 1);
+  const [first] = tenants;
+  if (!first) return;
+  const [tenant, { spec, fifo }] = first;
+  if (!world.batchQueue(tenant) || !world.api.accepts(tenant.namespace)) return;
+  world.apply(tenant, spec);
+  world.send(tenant, 'x', { deed: 'hang', times: 1 }, fifo ? 'a-group-of-its-own' : undefined);
+  const endMs = world.clock.now() + OUTLAST_MS;
+  while (world.clock.now() < endMs && world.violations.length === 0) {
+    await world.clock.advance(MINUTE_MS);
+    retain(stage);
   }
 }
 

@@ -36,7 +36,10 @@ export type Request = 'delete' | 'release' | 'renew';
 
 /** Told of what happens to messages, at the moment it does. */
 export interface QueueWatcher {
-  received(message: StoredMessage, before: { readonly visibleAtMs: number }): void;
+  received(
+    message: StoredMessage,
+    before: { readonly visibleAtMs: number; readonly receivedAtMs: number },
+  ): void;
   /** The receive was repeated with its id: whoever did that holds it now. */
   repeated(message: StoredMessage): void;
   deleted(message: StoredMessage): void;
@@ -246,14 +249,14 @@ export class ModelQueue {
 
   #handOut(message: StoredMessage, options: ReceiveOptions, requestedAtMs: number) {
     const now = this.#options.clock.now();
-    const { visibleAtMs } = message;
+    const { visibleAtMs, receivedAtMs } = message;
     this.#handles += 1;
     message.receiveCount += 1;
     message.receiptHandle = `handle-${this.#options.prefix}-${this.#handles}`;
     this.#byHandle.set(message.receiptHandle, message);
     message.receivedAtMs = now;
     message.visibleAtMs = now + options.visibilityTimeoutSeconds * 1_000;
-    this.#options.observer.received(message, { visibleAtMs });
+    this.#options.observer.received(message, { visibleAtMs, receivedAtMs });
     return received(message, this.ref, options, requestedAtMs);
   }
 

@@ -3,7 +3,7 @@ import type { Clock, KubeObject } from '../../../operator/ports.ts';
 import { JOBS, PODS } from '../../../operator/world.ts';
 import type { ApiServer } from '../kubernetes/api-server.ts';
 import type { ObjectEvent } from '../kubernetes/event-log.ts';
-import { indexOf, jobOf } from '../kubernetes/job-controller.ts';
+import { indexOf, JOB_UID, jobOf } from '../kubernetes/job-controller.ts';
 import { conditionReason, hasCondition, isFinished } from '../kubernetes/job-state.ts';
 import { phaseOf } from '../kubernetes/kubelet.ts';
 import type { Outcome } from '../worker/report.ts';
@@ -74,6 +74,18 @@ export class Book {
   /** True once a Job with this message has ended in a way that says it is done. */
   isDone(messageId: string): boolean {
     return this.runsOf(messageId).some((run) => Book.unitOf(run, messageId)?.state === 'done');
+  }
+
+  /** True when it may be deleted: it is done, or exit code 0 stands alone since the pod that contradicted it is gone. */
+  mayBeDeleted(messageId: string): boolean {
+    if (this.isDone(messageId)) return true;
+    return this.runsOf(messageId).some(
+      (run) => run.finished === 'complete' && !run.isIndexed && !this.#hasPods(run),
+    );
+  }
+
+  #hasPods({ uid, namespace }: Run): boolean {
+    return this.#api.list(PODS, { namespace, labelSelector: `${JOB_UID}=${uid}` }).items.length > 0;
   }
 
   /** A worker is about to end like this. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { type FieldProblem, parseBatchQueue } from '../../../operator/api/validate.ts';
+import { type FieldProblem, parseBatchQueue, withSpecOf } from '../../../operator/api/validate.ts';
 import { invalidExamples, validExamples } from './crd-examples.ts';
 
 const URL = 'https://sqs.us-east-1.amazonaws.com/123456789012/orders';
@@ -220,3 +220,14 @@ function contained(count: number, ...more: unknown[]): object {
   const containers = [...many, ...more];
   return { jobTemplate: { spec: { template: { spec: { containers } } } } };
 }
+
+test('a BatchQueue whose spec is known is read anew but for that', () => {
+  const known = parseBatchQueue(aBatchQueue());
+  const metadata = { name: 'orders', resourceVersion: '7' };
+  expect(withSpecOf(known, { metadata, status: { observedGeneration: 3 } })).toEqual({
+    ok: true,
+    queue: { metadata, spec: known.ok && known.queue.spec, status: { observedGeneration: 3 } },
+  });
+  const wrong = parseBatchQueue(aBatchQueue({ name: 'Not a label' }));
+  expect(withSpecOf(wrong, { metadata })).toBe(wrong);
+});

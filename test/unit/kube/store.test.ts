@@ -125,6 +125,17 @@ test('a late deletion event does not remove the next object of that name', () =>
   expect(store.get('n', 'a')?.metadata.uid).toBe('second');
 });
 
+test('an index key tells the same array until one of its objects changes', () => {
+  const store = aStore(anObject('a', 50, 'a', 'x'), anObject('b', 51, 'b', 'y'));
+  const told = store.byIndex('x');
+  store.observe(anObject('b', 110, 'b', 'y'));
+  expect(store.byIndex('x')).toBe(told);
+  store.observe(anObject('a', 111, 'a', 'x'));
+  expect(store.byIndex('x')).toEqual([anObject('a', 111, 'a', 'x')]);
+  store.remove(anObject('a', 112, 'a', 'x'));
+  expect(store.byIndex('x')).toEqual([]);
+});
+
 test('an object that moves to another index key leaves the old one', () => {
   const store = aStore(anObject('a', 50, 'a', 'x'), anObject('b', 51, 'b', 'x'));
   store.observe(anObject('a', 110, 'a', 'y'));

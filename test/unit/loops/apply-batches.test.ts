@@ -261,7 +261,7 @@ describe('settling a message group', () => {
       Promise.resolve(ids.map((id) => ({ id, error: sqsFailure('LeaseLost', 'lost') })));
     await stage.apply(settleOf(claim));
     expect(finalizersOf(claim)).toEqual([FINALIZER_SETTLEMENT]);
-    expect(ledgerOf(claim)?.messages).toMatchObject([{ handleExpired: true }]);
+    expect(ledgerOf(claim)?.messages).toMatchObject([{ refusedAtMs: expect.any(Number) }]);
     expect(stage.told).toMatchObject([{ reason: 'LeaseLost' }]);
   });
 

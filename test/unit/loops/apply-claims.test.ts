@@ -72,10 +72,14 @@ describe('claim', () => {
     expect(stage.steps).toEqual([]);
   });
 
-  test('meets the same Job under its name: it is taken into the cache, for the next plan to adopt', async () => {
+  test.each([
+    ['the same Job', 1],
+    ['a Job of its message that somebody takes for another attempt', 2],
+  ])('meets %s under its name: it is taken into the cache, for the next plan', async (_, attempt) => {
     const message = await stage.received({ receiveCount: 2 });
     const job = jobFor(message);
-    stage.kube.create(JOBS, 'shop', jobFor(aMessage({ receiveCount: 1 })));
+    const met = jobFor(aMessage({ receiveCount: 1 }), attempt);
+    stage.kube.create(JOBS, 'shop', { ...met, metadata: { ...met.metadata, name: job.metadata.name } });
     await stage.apply(claimAction(message, job));
     expect(stage.steps).toEqual(['create', 'get']);
     expect(stage.world.caches.jobs.byIndex(KEY).map(({ metadata }) => metadata.name)).toEqual([
@@ -87,7 +91,6 @@ describe('claim', () => {
 
   const strangers: [string, KubeObject | undefined][] = [
     ['without a ledger', undefined],
-    ['of another attempt', jobFor(aMessage(), 2)],
     ['of another message', jobFor(aMessage({ id: 'other' }))],
     ['of another queue', jobFor(aMessage({ queue: { ...QUEUE, url: 'https://other', arn: 'other' } }))],
     ['with the label of another BatchQueue', relabelled(jobFor(aMessage()), 'other')],

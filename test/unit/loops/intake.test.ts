@@ -274,6 +274,17 @@ describe('the inbox', () => {
   });
 });
 
+test('a message of a FIFO group knows which one of it came before it in the same answer', async () => {
+  const fifo = { ...QUEUE, url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
+  const ofGroup = (number: number, MessageGroupId: string) =>
+    aMessage({ id: messageId(number), sentAtMs: number, queue: fifo, attributes: { MessageGroupId } });
+  intake.setTarget(target(10, { queue: fifo }));
+  queue.receives.shift()?.answer([ofGroup(1, 'a'), ofGroup(2, 'b'), ofGroup(3, 'a'), ofGroup(4, 'a')]);
+  await clock.settle();
+  const behind = intake.inbox().map((message) => message.behind);
+  expect(behind).toEqual([undefined, undefined, messageId(1), messageId(3)]);
+});
+
 describe('a failing receive', () => {
   test('is tried again after delays that double up to half a minute', async () => {
     intake.setTarget(target(1));

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { attemptOf, claimFrom } from '../../../operator/plan/claim.ts';
 import { planDispatch } from '../../../operator/plan/dispatch.ts';
+import type { Claim } from '../../../operator/plan/job-facts.ts';
 import type { DispatchContext } from '../../../operator/plan/judged-message.ts';
 import type { InboxMessage } from '../../../operator/plan/message.ts';
 import { MAX_BATCH_BYTES } from '../../../operator/plan/messages-file.ts';
@@ -255,8 +256,41 @@ describe('a message group', () => {
       outcome: 'succeeded',
     });
     const [held] = done.held;
-    const owed = held ? { ...done, held: [{ ...held, handleExpired: true }] } : done;
+    const owed = held ? { ...done, held: [{ ...held, refusedAtMs: NOW_MS }] } : done;
     expect(jobs(planDispatch([ordered(2)], context({ claims: [owed] })).actions)).toEqual([[2]]);
+  });
+
+  describe('a message that came behind another one', () => {
+    const first = { ...aMessage({ id: messageId(1) }), queue: FIFO, attributes: ordered(1).attributes };
+    const follower = ordered(2, 'g', { behind: messageId(1) });
+    const actionsWith = (...jobsOfGroup: Claim[]) =>
+      planDispatch([follower], context({ claims: jobsOfGroup })).actions;
+
+    test('runs once that is done', () => {
+      const done = aClaim({
+        messages: [first],
+        outcome: 'succeeded',
+        settled: true,
+        fates: { deleted: '0' },
+      });
+      expect(jobs(actionsWith(done))).toEqual([[2]]);
+    });
+
+    test('waits while a Job holds it', () => {
+      expect(actionsWith(aClaim({ messages: [first] }))).toEqual([]);
+    });
+
+    test('goes back when that went back, and when nobody knows what became of it', () => {
+      const failed = aClaim({
+        messages: [first],
+        outcome: 'failed',
+        settled: true,
+        fates: { released: '0' },
+      });
+      const back = [{ kind: 'release', messages: [follower], delaySeconds: 0, reason: 'OutOfOrder' }];
+      expect(actionsWith(failed)).toEqual(back);
+      expect(actionsWith()).toEqual(back);
+    });
   });
 
   test('runs only up to the first message that may not run', () => {

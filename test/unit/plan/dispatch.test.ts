@@ -5,7 +5,7 @@ import { planDispatch } from '../../../operator/plan/dispatch.ts';
 import { jobName } from '../../../operator/plan/job-name.ts';
 import type { DispatchContext } from '../../../operator/plan/judged-message.ts';
 import { CREATE_TIMEOUT_MS } from '../../../operator/plan/lease.ts';
-import { messageKey } from '../../../operator/plan/ledger.ts';
+import { messageKey, parseLedger } from '../../../operator/plan/ledger.ts';
 import type { InboxMessage } from '../../../operator/plan/message.ts';
 import { MAX_SECRET_BYTES } from '../../../operator/plan/messages-file.ts';
 import type { Action } from '../../../operator/plan/plan.ts';
@@ -38,8 +38,8 @@ const DEFAULTS: DispatchContext = {
 };
 
 /** What a claim action creates: the name is the lock. */
-function lockOf(attempt: number): object {
-  const identity = { batchQueueName: 'orders', queueArn: QUEUE.arn, messageId: MESSAGE_ID, attempt, run: 1 };
+function lockOf(lock: number): object {
+  const identity = { batchQueueName: 'orders', queueArn: QUEUE.arn, messageId: MESSAGE_ID, lock, run: 1 };
   return { kind: 'claim', job: { metadata: { name: jobName(identity) } } };
 }
 
@@ -48,8 +48,12 @@ describe('the table of planDispatch', () => {
     ['without a Job the attempt is the receive count', 1, 1],
     ['a later receive without a Job left is a later attempt', 3, 3],
     ['a receive count of nothing is the first attempt', 0, 1],
-  ])('%s', (_, receiveCount, attempt) => {
-    expect(plan(anInboxMessage({ receiveCount }))).toMatchObject([lockOf(attempt)]);
+  ])('%s, and the name is that of the first', (_, receiveCount, attempt) => {
+    const actions = plan(anInboxMessage({ receiveCount }));
+    expect(actions).toMatchObject([lockOf(1)]);
+    expect(actions.map((action) => action.kind === 'claim' && parseLedger(action.job)?.attempt)).toEqual([
+      attempt,
+    ]);
   });
 
   test('an active Job adopts the message: the newest receipt handle goes onto it', () => {
@@ -143,6 +147,17 @@ describe('without what a Job is made of', () => {
     expect(plan(message, { queue: undefined, isGone: true, revision: undefined })).toEqual([
       { kind: 'release', messages: [message], delaySeconds: 0, reason: 'BatchQueueGone' },
     ]);
+  });
+
+  test.each<[string, Partial<InboxMessage>, string]>([
+    ['this very receive', { receiveCount: 2, receivedAtMs: NOW_MS - 1_000 }, 'forget'],
+    ['a later one', { receiveCount: 1, receivedAtMs: NOW_MS - 2_000 }, 'forget'],
+    ['an earlier one', { receiveCount: 3, receivedAtMs: NOW_MS }, 'claim'],
+    ['one before it was dead-lettered and put back', { receiveCount: 1, receivedAtMs: NOW_MS }, 'claim'],
+  ])('a message of which %s was given back: what is here then', (_, parts, kind) => {
+    const message = { receiveCount: 2, receivedAtMs: NOW_MS - 1_000 };
+    const given = aClaim({ message, outcome: 'failed', settled: true, fates: { released: '0' } });
+    expect(plan(anInboxMessage(parts), { claims: [given] })).toMatchObject([{ kind }]);
   });
 
   test('a message of a BatchQueue that cannot be read waits: somebody is about to correct it', () => {

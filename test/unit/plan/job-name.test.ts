@@ -7,10 +7,10 @@ const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 /** Every legal name of a BatchQueue. */
 const queueName = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?$/);
 
-type Parts = readonly [batchQueueName: string, queueArn: string, messageId: string, attempt: number];
+type Parts = readonly [batchQueueName: string, queueArn: string, messageId: string, lock: number];
 
-function nameOf(...[batchQueueName, queueArn, messageId, attempt]: Parts): string {
-  return jobName({ batchQueueName, queueArn, messageId, attempt, run: 1 });
+function nameOf(...[batchQueueName, queueArn, messageId, lock]: Parts): string {
+  return jobName({ batchQueueName, queueArn, messageId, lock, run: 1 });
 }
 
 describe('jobName', () => {
@@ -21,23 +21,23 @@ describe('jobName', () => {
     ['nightly', QUEUE.arn, 1, 'nightly-fnbsjh8s881p3lk5'],
     ['orders', 'arn:aws:sqs:eu-west-1:123456789012:orders', 1, 'orders-vgleuvkfrds8rm1h'],
     [`${'a'.repeat(41)}-bcdefghij`, QUEUE.arn, 1, `${'a'.repeat(41)}-fnbsjh8s881p3lk5`],
-  ])('of %s, %s, attempt %i is what it has always been', (name, arn, attempt, expected) => {
-    expect(nameOf(name, arn, MESSAGE_ID, attempt)).toBe(expected);
+  ])('of %s, %s, number %i is what it has always been', (name, arn, lock, expected) => {
+    expect(nameOf(name, arn, MESSAGE_ID, lock)).toBe(expected);
   });
 
   test('is a DNS label with room for the suffix of a repeated run, for every legal queue name', () => {
     fc.assert(
-      fc.property(queueName, fc.string(), fc.string(), fc.nat(), (name, arn, id, attempt) => {
-        const job = nameOf(name, arn, id, attempt);
+      fc.property(queueName, fc.string(), fc.string(), fc.nat(), (name, arn, id, lock) => {
+        const job = nameOf(name, arn, id, lock);
         expect(job).toMatch(DNS_LABEL);
-        const identity = { batchQueueName: name, queueArn: arn, messageId: id, attempt };
+        const identity = { batchQueueName: name, queueArn: arn, messageId: id, lock };
         expect(jobName({ ...identity, run: 99 })).toBe(`${job}-r99`);
         expect(`${job}-r99`.length).toBeLessThanOrEqual(63);
       }),
     );
   });
 
-  test('differs when message, attempt or queue differ, also where their texts run together', () => {
+  test('differs when message, number or queue differ, also where their texts run together', () => {
     const names = [
       nameOf('orders', 'arn', 'a', 1),
       nameOf('orders', 'arn', 'a', 11),

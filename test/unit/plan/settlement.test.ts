@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { ANNOTATION_LEDGER } from '../../../operator/api/names.ts';
 import type { Claim, PodsOfJob } from '../../../operator/plan/job-facts.ts';
+import type { InboxMessage, Message } from '../../../operator/plan/message.ts';
 import type { Action } from '../../../operator/plan/plan.ts';
 import { planSettlement, type SettlementContext } from '../../../operator/plan/settlement.ts';
 import {
@@ -25,13 +26,15 @@ const NO_PODS: PodsOfJob = {
 };
 
 function plan(claim: Claim, context: Partial<SettlementContext> = {}) {
-  return planSettlement([claim], {
+  return planSettlement({
+    claims: [claim],
     nowMs: NOW_MS,
     queue: aQueue(),
     pods: new Map(),
     inbox: [],
     queueArn: undefined,
     deadLetterArn: DEAD_LETTER_ARN,
+    maxReceiveCount: 5,
     retentionSeconds: 345_600,
     ...context,
   });
@@ -220,13 +223,12 @@ describe('a settlement', () => {
 });
 
 const FIFO = { ...QUEUE, url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
-const GROUP = [0, 1, 2, 3].map((number) =>
-  aMessage({
-    id: messageId(number),
-    queue: FIFO,
-    attributes: { MessageGroupId: 'g', SequenceNumber: String(100 + number) },
-  }),
-);
+const GROUP = [0, 1, 2, 3].map(aGroupMessage);
+
+function aGroupMessage(number: number): Message {
+  const attributes = { MessageGroupId: 'g', SequenceNumber: String(100 + number) };
+  return aMessage({ id: messageId(number), queue: FIFO, attributes });
+}
 
 describe('of a message group', () => {
   const outcome = 'failed';
@@ -265,7 +267,7 @@ describe('of a message group', () => {
   const [first, ...others] = refused.ledger?.messages ?? [];
   const ledger = {
     ...refused.ledger,
-    messages: [{ ...first, handleExpired: true }, ...others],
+    messages: [{ ...first, refusedAtMs: NOW_MS }, ...others],
     deleted: '1-3',
   };
   const annotations = { [ANNOTATION_LEDGER]: JSON.stringify(ledger) };
@@ -279,10 +281,28 @@ describe('of a message group', () => {
     ]);
   });
 
+  const later = anInboxMessage({ ...aGroupMessage(4), receivedAtMs: NOW_MS + 1 });
+
+  test.each<[string, Partial<InboxMessage>]>([
+    ['later, but was asked for before', { receivedAtMs: NOW_MS }],
+    ['of another group', { attributes: { MessageGroupId: 'other', SequenceNumber: '104' } }],
+    ['earlier', { attributes: { MessageGroupId: 'g', SequenceNumber: '99' } }],
+    ['of another queue', { queue: { ...QUEUE, arn: 'arn:aws:sqs:us-east-1:123456789012:other.fifo' } }],
+  ])('a message that is %s tells nothing about it', (_, parts) => {
+    expect(plan(waiting, { inbox: [{ ...later, ...parts }], pods: pods(waiting) })).toEqual([]);
+  });
+
   test.each([
     ['its retention is over', waiting, { retentionSeconds: 10 }],
     ['no BatchQueue polls any more', waiting, { queue: undefined }],
     ['another queue is polled now', waiting, { queueArn: QUEUE.arn }],
+    ['it has been received as often as it may', waiting, { maxReceiveCount: 1 }],
+    ['a later message of its group is received', waiting, { inbox: [later] }],
+    [
+      'a Job holds a later message of its group',
+      waiting,
+      { claims: [waiting, aClaim({ messages: [later] })] },
+    ],
     [
       'somebody deletes the Job',
       aClaim({ messages: GROUP, outcome: 'succeeded', annotations, deleting: true }),
