@@ -1,7 +1,7 @@
 import { batches } from './batch.ts';
 import { attemptOf, fateIn, newestClaims } from './claim.ts';
 import { buildClaim } from './claim-action.ts';
-import type { Claim, Ledger } from './job-facts.ts';
+import type { Claim, Fate, Ledger } from './job-facts.ts';
 import type { DispatchContext, JudgedMessage, Runnable } from './judged-message.ts';
 import { CREATE_TIMEOUT_MS, clampDelay, outlivesCreate } from './lease.ts';
 import { groupOf, ledgerMessageFrom, messageKey } from './ledger.ts';
@@ -34,13 +34,8 @@ export interface Dispatch {
  */
 export function planDispatch(inbox: readonly InboxMessage[], context: DispatchContext): Dispatch {
   const newest = newestClaims(context.claims);
-  const here = new Set(inbox.map(({ id }) => id));
-  const judged = inbox.map((message) =>
-    judge(message, newest.get(messageKey(message.queue, message.id)), {
-      ...context,
-      mayFollow: mayFollow(message, newest, here),
-    }),
-  );
+  const view = { ...context, newest, here: new Set(inbox.map(({ id }) => id)) };
+  const judged = inbox.map((message) => judge(message, view));
   const { again, taken } = resend(inbox, context);
   const runnable = judged.flatMap((one) => (one.kind === 'run' && !taken.has(one.message.id) ? [one] : []));
   const formed = batches(runnable, judged, context);
@@ -60,19 +55,31 @@ export function planDispatch(inbox: readonly InboxMessage[], context: DispatchCo
 }
 
 interface JudgeContext extends DispatchContext {
-  readonly mayFollow: boolean;
+  readonly newest: ReadonlyMap<string, Claim>;
+  /** The messages of the inbox. */
+  readonly here: ReadonlySet<string>;
 }
 
-function judge(message: InboxMessage, claim: Claim | undefined, context: JudgeContext): JudgedMessage {
+function judge(message: InboxMessage, context: JudgeContext): JudgedMessage {
+  const claim = context.newest.get(messageKey(message.queue, message.id));
   if (message.trustedUntilMs === 0) return { kind: 'forget', message };
   const fate = claim && fateIn(claim, message.id);
   if (fate === 'held' && claim?.ledger) return meetHolder(message, claim, claim.ledger);
   if (fate === 'deleted') return { kind: 'discard', message };
   if (claim && isOvertaken(message, claim)) return { kind: 'forget', message };
-  if (context.isGone) return { kind: 'giveBack', message, reason: 'BatchQueueGone' };
-  if (fate === 'rejected') return { kind: 'giveBack', message, reason: 'RejectedBefore' };
-  if (!context.mayFollow) return { kind: 'giveBack', message, reason: 'OutOfOrder' };
+  const reason = whyGiveBack(message, fate, context);
+  if (reason !== undefined) return { kind: 'giveBack', message, reason };
   return context.queue && context.revision ? run(message, claim) : { kind: 'wait', message };
+}
+
+function whyGiveBack(
+  message: InboxMessage,
+  fate: Fate | undefined,
+  context: JudgeContext,
+): string | undefined {
+  if (context.isGone) return 'BatchQueueGone';
+  if (fate === 'rejected') return 'RejectedBefore';
+  return mayFollow(message, context) ? undefined : 'OutOfOrder';
 }
 
 /**
@@ -88,11 +95,7 @@ function isOvertaken({ id, receiveCount, receivedAtMs }: InboxMessage, { ledger 
  * A message of a group that came behind another one runs behind it, or after it is done. Not when that one has been given
  * back, or its Job is gone and nobody knows what became of it: then SQS delivers both again, in order.
  */
-function mayFollow(
-  { queue, behind }: InboxMessage,
-  newest: ReadonlyMap<string, Claim>,
-  here: ReadonlySet<string>,
-): boolean {
+function mayFollow({ queue, behind }: InboxMessage, { newest, here }: JudgeContext): boolean {
   if (behind === undefined || here.has(behind)) return true;
   const claim = newest.get(messageKey(queue, behind));
   const fate = claim && fateIn(claim, behind);

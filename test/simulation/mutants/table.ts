@@ -13,7 +13,7 @@ export const MUTANTS: readonly Mutant[] = [
     return settleAll(claim, judgeSuccess(claim, pods), context);`,
       },
     ],
-    seed: 6,
+    seed: 7,
   },
   {
     name: 'revision-in-job-name',
@@ -48,6 +48,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'return trustedUntilMs > 0 || nowMs < 0;',
       },
     ],
+    seed: 26,
   },
   {
     name: 'finalizer-dropped-first',
@@ -79,6 +80,7 @@ export const MUTANTS: readonly Mutant[] = [
         clock: world.clock,`,
       },
     ],
+    seed: 149,
   },
   {
     name: 'adoption-without-comparing',
@@ -96,7 +98,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: '',
       },
     ],
-    seed: 60,
+    seed: 66,
   },
   {
     name: 'batch-regrouped',
@@ -135,7 +137,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "succeeded?.has(index) && size < 0 ? 'done' : 'retry'",
       },
     ],
-    seed: 1,
+    seed: 9,
   },
   {
     name: 'failed-batch-deleted',
@@ -147,7 +149,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "succeeded?.has(index) || (named && !isRejected) ? 'done' : 'retry'",
       },
     ],
-    seed: 2,
+    seed: 5,
   },
   {
     name: 'fifo-released-first-to-last',
@@ -176,6 +178,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'if (group === undefined) return [];',
       },
     ],
+    seed: 13,
   },
   {
     name: 'receive-count-as-attempt',
@@ -187,6 +190,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'Math.max(1, message.receiveCount)',
       },
     ],
+    seed: 5,
   },
   {
     name: 'conflict-is-success',
@@ -212,6 +216,7 @@ export const MUTANTS: readonly Mutant[] = [
   return pods.terminating < 0 ? undefined :`,
       },
     ],
+    seed: 53,
   },
   {
     name: 'adoption-keeps-the-old-handle',
@@ -231,7 +236,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'operator/plan/dispatch.ts',
-        find: "if (fate === 'rejected') return { kind: 'giveBack', message, reason: 'RejectedBefore' };",
+        find: "if (fate === 'rejected') return 'RejectedBefore';",
         replace: '',
       },
     ],
@@ -282,6 +287,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'return queue.spec.maxConcurrentJobs - unconfirmed.length * 0 - taken.length * 0;',
       },
     ],
+    seed: 1,
   },
   {
     name: 'late-renewal-trusted',
@@ -317,6 +323,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'const WAIT_SECONDS = 1;',
       },
     ],
+    seed: 1,
   },
   {
     name: 'status-clock',
@@ -328,5 +335,6 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "const moved = isDeepStrictEqual(figures, before) || observedTime !== '';",
       },
     ],
+    seed: 1,
   },
 ];

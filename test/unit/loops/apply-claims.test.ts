@@ -77,8 +77,8 @@ describe('claim', () => {
   ])('meets %s under its name: it is taken into the cache, for the next plan', async (_, attempt) => {
     const message = await stage.received({ receiveCount: 2 });
     const job = jobFor(message);
-    const { metadata, ...met } = jobFor(aMessage({ receiveCount: 1 }), attempt);
-    stage.kube.create(JOBS, 'shop', { ...met, metadata: { ...metadata, name: job.metadata.name } });
+    const met = jobFor(aMessage({ receiveCount: 1 }), attempt);
+    stage.kube.create(JOBS, 'shop', { ...met, metadata: { ...met.metadata, name: job.metadata.name } });
     await stage.apply(claimAction(message, job));
     expect(stage.steps).toEqual(['create', 'get']);
     expect(stage.world.caches.jobs.byIndex(KEY).map(({ metadata }) => metadata.name)).toEqual([

@@ -263,7 +263,8 @@ describe('a message group', () => {
   describe('a message that came behind another one', () => {
     const first = { ...aMessage({ id: messageId(1) }), queue: FIFO, attributes: ordered(1).attributes };
     const follower = ordered(2, 'g', { behind: messageId(1) });
-    const actionsWith = (...claims: Claim[]) => planDispatch([follower], context({ claims })).actions;
+    const actionsWith = (...jobsOfGroup: Claim[]) =>
+      planDispatch([follower], context({ claims: jobsOfGroup })).actions;
 
     test('runs once that is done', () => {
       const done = aClaim({
