@@ -33,7 +33,8 @@ export interface TenantMix {
 export function drawMix(random: SeededRandom): Mix {
   const isFair = random.chance(0.12);
   const outlasts = !isFair && random.chance(0.008);
-  const operators = !isFair && random.chance(0.45) ? ['alpha', 'beta'] : ['alpha'];
+  // Two that see things differently would overwrite each other's status for twelve hours.
+  const operators = !isFair && !outlasts && random.chance(0.45) ? ['alpha', 'beta'] : ['alpha'];
   const count = random.chance(0.75) ? 1 : 2;
   const tenants = Array.from({ length: count }, (_, index) =>
     drawTenant(random, `queue-${index + 1}`, { isFair, outlasts }),
