@@ -1,7 +1,7 @@
 import { MUTANTS } from './mutants/table.ts';
 import { runCampaign } from './pool.ts';
 import type { Play } from './scenario/play.ts';
-import { STATES, type State } from './sightings.ts';
+import { STATES, type State } from './states.ts';
 
 /** What many seeds showed together. */
 export interface Findings {

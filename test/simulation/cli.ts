@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { type Hunt, hunt, playSeeds } from './campaigns.ts';
 import { plant } from './mutants/mutant.ts';
 import { MUTANTS } from './mutants/table.ts';
-import { RARE_STATES } from './sightings.ts';
+import { RARE_STATES } from './states.ts';
 import type { Violation } from './truth/view.ts';
 
 const USAGE = `Deterministic simulation: the operator on a virtual clock, with models of SQS and Kubernetes.

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { playSeeds } from './campaigns.ts';
 import { INVARIANTS } from './invariants/table.ts';
-import { RARE_STATES, STATES } from './sightings.ts';
+import { RARE_STATES, STATES } from './states.ts';
 
 const SEEDS = 500;
 

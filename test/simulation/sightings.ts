@@ -1,6 +1,7 @@
 import { CREATE_TIMEOUT_MS } from '../../operator/plan/lease.ts';
 import { SECRETS } from '../../operator/world.ts';
 import { slotOf } from './operator/operator.ts';
+import { STATES, type State } from './states.ts';
 import { Book } from './truth/book.ts';
 import type { Run } from './truth/run.ts';
 import type { Invariant, SentRequest, WorldView } from './truth/view.ts';
@@ -8,64 +9,6 @@ import type { Invariant, SentRequest, WorldView } from './truth/view.ts';
 const NEARLY_TWELVE_HOURS_MS = 12 * 3_600_000 - 60_000;
 /** Faults after which nobody knows whether the request was carried out. */
 const UNANSWERED = new Set(['reset', 'lost', 'error', 'timeout']);
-
-/** States that a simulation should reach; one that is never reached in many seeds is a hole in it. */
-export const STATES = [
-  'adoption',
-  'lapse',
-  'redelivery after success',
-  'redrive',
-  'dead-letter copy',
-  'second attempt',
-  'second run after a fault',
-  'superseded run',
-  'batch of several',
-  'partial success',
-  'contradicting result',
-  'rejected',
-  'Indexed early delete',
-  'FIFO follower in one Job',
-  'FIFO handle expired at delete',
-  'FIFO late delete made good',
-  'intake held',
-  'Job deleted while it runs',
-  'BatchQueue deleted with Jobs',
-  'BatchQueue orphaned',
-  'BatchQueue made again',
-  'namespace deleted',
-  'pod disrupted and replaced',
-  'pods that never start',
-  'node refuses pods',
-  'quota refused a Job',
-  'crash before a request',
-  'crash when a request is carried out',
-  'crash when a request is answered',
-  'operator paused',
-  'SIGTERM during work',
-  'watch gone and listed again',
-  'duplicate delivery',
-  'expired by retention',
-  'deadline exceeded',
-  'twelve hours',
-  'Secret payload',
-  'body in its own Secret',
-  'two operators racing a create',
-  'create without an answer',
-  'create carried out late',
-] as const;
-
-export type State = (typeof STATES)[number];
-
-/** What fewer than ten of 500 histories see: a few hundred others may well see none of it. */
-export const RARE_STATES: ReadonlySet<State> = new Set([
-  'dead-letter copy',
-  'FIFO handle expired at delete',
-  'FIFO late delete made good',
-  'expired by retention',
-  'twelve hours',
-  'two operators racing a create',
-  'create carried out late',
-]);
 
 /** Counts what a history has seen. Not a check: it is watched like one. */
 export class Sightings {

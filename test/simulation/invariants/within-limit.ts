@@ -1,24 +1,39 @@
 import { slotOf } from '../operator/operator.ts';
-import type { Invariant } from '../truth/view.ts';
+import type { Run } from '../truth/run.ts';
+import type { Invariant, WorldView } from '../truth/view.ts';
 
 export const withinLimit: Invariant = {
   id: 'I9',
   name: 'within-limit',
   sentence:
-    'No Job is made beyond maxConcurrentJobs; messages that were received under a larger one still run, and operators that act at the same time count apart.',
+    'No Job is made beyond maxConcurrentJobs; messages that were received under a larger one still run, operators that act at the same time count apart, and nobody counts what a process that has ended left on the wire.',
   watch: (world, broken) => {
     const makers = new Map<string, Set<string>>();
+    const strays = new Set<string>();
     return {
-      made: ({ name, batchQueue, by }) => {
+      made: (run) => {
+        const { uid, name, batchQueue, by } = run;
+        if (isStray(run, world)) {
+          strays.add(uid);
+          return;
+        }
         const slots = new Set(makers.get(batchQueue)).add(slotOf(by));
         makers.set(batchQueue, slots);
         const limit = Math.max(0, ...(world.tenantOf(batchQueue)?.limits ?? [])) * slots.size;
         let active = 1;
-        for (const run of world.book.runs())
-          if (run.batchQueue === batchQueue && !run.gone && run.finished === 'no') active += 1;
+        for (const other of world.book.runs()) {
+          const isActive = !other.gone && other.finished === 'no' && !strays.has(other.uid);
+          if (other.batchQueue === batchQueue && isActive) active += 1;
+        }
         if (active > limit)
           broken(`${active} Jobs of ${batchQueue} are active with ${name}, ${limit} may be`);
       },
     };
   },
 };
+
+/** Its maker has ended since it asked for it: the next process in its place has begun to ask. */
+function isStray({ by }: Run, { requests }: WorldView): boolean {
+  const newest = requests.findLast((request) => slotOf(request.by) === slotOf(by));
+  return newest !== undefined && newest.by !== by;
+}

@@ -37,6 +37,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: '!isSure && message.arrivedAtMs >= jobsListedAtMs && nowMs < 0',
       },
     ],
+    seed: 48,
   },
   {
     name: 'late-create',
@@ -105,11 +106,17 @@ export const MUTANTS: readonly Mutant[] = [
     breaks: 'After a create without an answer its messages may go into another batch.',
     edits: [
       {
+        file: 'operator/loops/claiming.ts',
+        find: '() => session.noteUnconfirmed(action)',
+        replace: '() => undefined',
+      },
+      {
         file: 'operator/plan/dispatch.ts',
         find: 'for (const { id } of present) taken.add(id);',
         replace: "if (present.length === 0) taken.add('');",
       },
     ],
+    seed: 0,
   },
   {
     name: 'history-before-settlement',
@@ -126,6 +133,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'const more = isBusy ? KEPT_WHILE_BUSY * 0 : 0;',
       },
     ],
+    seed: 128,
   },
   {
     name: 'partial-success-released',
@@ -167,6 +175,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'return [...done.map(verdict), ...(first ? [verdict(first)] : []), ...withFirst];',
       },
     ],
+    seed: 4,
   },
   {
     name: 'fifo-group-twice',
@@ -193,16 +202,16 @@ export const MUTANTS: readonly Mutant[] = [
     seed: 5,
   },
   {
-    name: 'conflict-is-success',
-    breaks: 'A write that was refused because somebody else wrote first passes for done.',
+    name: 'success-forgotten',
+    breaks: 'A message that is delivered again after its success is run again.',
     edits: [
       {
-        file: 'operator/loops/settling.ts',
-        find: "if (!hasCode(error, 'NotFound')) throw error;",
-        replace: `if (hasCode(error, 'Conflict')) return;
-    if (!hasCode(error, 'NotFound')) throw error;`,
+        file: 'operator/plan/dispatch.ts',
+        find: "if (fate === 'deleted') return { kind: 'discard', message };",
+        replace: '',
       },
     ],
+    seed: 0,
   },
   {
     name: 'released-while-pods-run',
@@ -219,16 +228,17 @@ export const MUTANTS: readonly Mutant[] = [
     seed: 53,
   },
   {
-    name: 'adoption-keeps-the-old-handle',
-    breaks: 'A Job that takes its message back goes on with a receipt handle that does nothing any more.',
+    name: 'held-is-run-again',
+    breaks: 'A message that comes again while its Job runs is run as the next attempt.',
     edits: [
       {
         file: 'operator/plan/dispatch.ts',
-        find: 'return again ? ledgerMessageFrom(again) : known;',
+        find: "return isNews ? { kind: 'adopt', message, claim, ledger } : { kind: 'forget', message };",
         replace:
-          'return again ? { ...ledgerMessageFrom(again), receiptHandle: known.receiptHandle } : known;',
+          "return isNews ? (ledger ? run(message, claim) : { kind: 'wait', message }) : { kind: 'forget', message };",
       },
     ],
+    seed: 0,
   },
   {
     name: 'rejected-forgotten',
@@ -240,17 +250,22 @@ export const MUTANTS: readonly Mutant[] = [
         replace: '',
       },
     ],
+    seed: 45,
   },
   {
-    name: 'copy-not-awaited',
-    breaks: 'A rejected message is deleted although its copy was refused.',
+    name: 'copied-after-delete',
+    breaks: 'A rejected message is deleted before the dead-letter queue has its copy.',
     edits: [
       {
         file: 'operator/loops/telling-queue.ts',
-        find: 'const stored = verdicts.filter((verdict) => !failed.some((answer) => answer.verdict === verdict));',
-        replace: 'const stored = verdicts;',
+        find: `  const { deadLetterArn } = action;
+`,
+        replace: `  const { deadLetterArn } = action;
+  await deleteAll(verdicts, queue, world);
+`,
       },
     ],
+    seed: 0,
   },
   {
     name: 'job-before-its-secret',
@@ -265,6 +280,7 @@ export const MUTANTS: readonly Mutant[] = [
 `,
       },
     ],
+    seed: 5,
   },
   {
     name: 'receive-without-room',
@@ -276,6 +292,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'const asked = this.#roomLeft(target) > 0 ? 10 : 0;',
       },
     ],
+    seed: 7,
   },
   {
     name: 'limit-ignored',
@@ -301,17 +318,19 @@ export const MUTANTS: readonly Mutant[] = [
 `,
       },
     ],
+    seed: 151,
   },
   {
     name: 'fault-costs-an-attempt',
-    breaks: 'A Job that its node refused to run counts as an attempt.',
+    breaks: 'A Job that the cluster ended counts as an attempt.',
     edits: [
       {
         file: 'operator/plan/infrastructure-fault.ts',
         find: 'return pods.neverStarted || wasTakenAway(pods.result);',
-        replace: 'return wasTakenAway(pods.result);',
+        replace: 'return pods.neverStarted && wasTakenAway(undefined);',
       },
     ],
+    seed: 0,
   },
   {
     name: 'busy-polling',
