@@ -5,6 +5,7 @@ import { CREATE_TIMEOUT_MS, outlivesCreate } from '../plan/lease.ts';
 import { formatLedger, parseLedger } from '../plan/ledger.ts';
 import type { InboxMessage } from '../plan/message.ts';
 import type { Action, ClaimAction, RerunAction } from '../plan/plan.ts';
+import { isRecentList } from '../plan/rerun.ts';
 import type { KubeObject } from '../ports.ts';
 import { JOBS } from '../world.ts';
 import { type Subject, tell, type World } from './interpreter.ts';
@@ -50,6 +51,7 @@ export async function rerun(action: RerunAction, subject: Subject, world: World)
   const { job, claim: ended, redelivered } = action;
   const { name } = job.metadata;
   const { session } = subject;
+  assertRecentList(subject, world);
   await keepPayload(ended.job, subject, world);
   const met = await createOrMeet(job, world, () => undefined).catch((error: unknown) =>
     refusedOrThrow(error, name, subject, world),
@@ -87,6 +89,16 @@ function assertLeases(messages: readonly InboxMessage[], { heartbeat, clock }: W
       message: `lease of ${id} is about to end`,
     });
   }
+}
+
+/** A process that was asleep since its plan was made looks once more. */
+function assertRecentList({ session }: Subject, { clock }: World): void {
+  if (isRecentList(session.jobsListedAtMs, clock.now())) return;
+  throw new OperatorError({
+    code: 'ListTooOld',
+    verdict: 'retry',
+    message: 'the jobs were listed too long ago',
+  });
 }
 
 interface Met {

@@ -46,6 +46,7 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   const forMessages = [
     ...wanted.filter((action) => !isCreate(action)),
     ...gate.actions,
+    ...(reruns.needsList ? [{ kind: 'listJobs' } as const] : []),
     ...planSettlement({ ...snapshot, queue: live, ...polledQueueOf(snapshot) }),
   ];
   return {

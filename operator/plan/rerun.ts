@@ -3,6 +3,7 @@ import { newestClaims } from './claim.ts';
 import { buildRerun } from './claim-action.ts';
 import { isInfrastructureFault, MAX_RUNS, rerunDelayMs } from './infrastructure-fault.ts';
 import type { Claim, PodsOfJob } from './job-facts.ts';
+import { CREATE_TIMEOUT_MS } from './lease.ts';
 import { messageKey } from './ledger.ts';
 import type { InboxMessage } from './message.ts';
 import { payloadOf } from './payload.ts';
@@ -18,15 +19,23 @@ export interface RerunContext {
   readonly revision: Revision | undefined;
   readonly pods: ReadonlyMap<string, PodsOfJob>;
   readonly inbox: readonly InboxMessage[];
+  /** When the last consistent list of the queue's Jobs began, epoch ms. */
+  readonly jobsListedAtMs: number;
 }
 
 /** The next runs that are due, and when the next one will be (epoch ms; undefined: none waits). */
 export interface Reruns {
   readonly actions: readonly RerunAction[];
   readonly nextAtMs: number | undefined;
+  /** One is due, and waits for a list of the queue's Jobs. */
+  readonly needsList: boolean;
 }
 
-/** Starts the next run of every attempt that an infrastructure fault has ended, with growing distance. */
+/**
+ * Starts the next run of every attempt that an infrastructure fault has ended, with growing distance. Only right after a
+ * list of the Jobs: an operator that was asleep would take a run for the newest whose message another one has received
+ * since, and runs under a name that this run's does not collide with.
+ */
 export function planReruns(claims: readonly Claim[], context: RerunContext): Reruns {
   const { nowMs, queue, revision, inbox } = context;
   const newest = newestClaims(claims);
@@ -39,12 +48,16 @@ export function planReruns(claims: readonly Claim[], context: RerunContext): Rer
     });
   const later = waiting.filter(({ atMs }) => atMs > nowMs).map(({ atMs }) => atMs);
   const due = waiting.filter(({ atMs }) => atMs <= nowMs);
-  return {
-    actions: due.flatMap(({ claim }) =>
-      queue && revision ? (buildRerun({ queue, revision, claim, inbox }) ?? []) : [],
-    ),
-    nextAtMs: later.length > 0 ? Math.min(...later) : undefined,
-  };
+  const nextAtMs = later.length > 0 ? Math.min(...later) : undefined;
+  if (!queue || !revision || due.length === 0) return { actions: [], nextAtMs, needsList: false };
+  if (!isRecentList(context.jobsListedAtMs, nowMs)) return { actions: [], nextAtMs, needsList: true };
+  const actions = due.flatMap(({ claim }) => buildRerun({ queue, revision, claim, inbox }) ?? []);
+  return { actions, nextAtMs, needsList: false };
+}
+
+/** True while what a list of Jobs has shown may still be acted on without another one. */
+export function isRecentList(jobsListedAtMs: number, nowMs: number): boolean {
+  return nowMs <= jobsListedAtMs + CREATE_TIMEOUT_MS;
 }
 
 /**

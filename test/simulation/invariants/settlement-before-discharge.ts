@@ -1,3 +1,4 @@
+import { PODS } from '../../../operator/world.ts';
 import type { Run, Unit } from '../truth/run.ts';
 import type { Invariant, WorldView } from '../truth/view.ts';
 
@@ -21,7 +22,7 @@ export const settlementBeforeDischarge: Invariant = {
           if (isWithNewerRun(run, unit, world)) return false;
           // Of a Job that failed only its worker's report said so, and that may be gone with the pod.
           const isReported = unit.state === 'done' && run.finished === 'failed' && !run.isIndexed;
-          if (unit.state === 'done' && !(isReported && run.deleting))
+          if (unit.state === 'done' && !(isReported && (run.deleting || !hasPods(run, world))))
             return !deletes.has(unit.messageId) && isStillThere(unit, world);
           const isAsked =
             (releases.get(unit.messageId) ?? 0) >= run.createdAtMs || deletes.has(unit.messageId);
@@ -39,6 +40,12 @@ export const settlementBeforeDischarge: Invariant = {
 
 function isWithNewerRun(run: Run, { messageId }: Unit, { book }: WorldView): boolean {
   return book.runsOf(messageId).some((other) => other !== run && other.createdAtMs > run.createdAtMs);
+}
+
+/** Somebody may delete the pods of a Job that has ended before its settlement is told. */
+function hasPods({ uid, namespace }: Run, { api }: WorldView): boolean {
+  const labelSelector = `batch.kubernetes.io/controller-uid=${uid}`;
+  return api.list(PODS, { namespace, labelSelector }).items.length > 0;
 }
 
 function isStillThere({ messageId }: Unit, world: WorldView): boolean {

@@ -57,9 +57,9 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'operator/loops/settling.ts',
-        find: '  const answers = ledger ? await tellQueue(action, ledger.queue, world) : [];',
+        find: '  const answers = queue ? await tellQueue(action, queue, world) : [];',
         replace: `  if (action.final) await record({ action, settled: [], isFinal: true }, world);
-  const answers = ledger ? await tellQueue(action, ledger.queue, world) : [];`,
+  const answers = queue ? await tellQueue(action, queue, world) : [];`,
       },
     ],
     seed: 1,

@@ -104,6 +104,9 @@ describe('a large payload', () => {
     const ended = claimFrom(stage.stored(name) ?? action.job);
     const rerun = buildRerun({ queue: aQueue(), revision: aRevision(), claim: ended, inbox: [] });
     if (!rerun) throw new Error('it can be read');
+    // Whoever was asleep since it planned this knows nothing of what others have made since.
+    await expect(stage.apply(rerun)).rejects.toMatchObject({ code: 'ListTooOld' });
+    await stage.apply({ kind: 'listJobs' });
     await stage.apply(rerun);
     expect(stage.stored(`${name}-r2`)).toBeDefined();
     expect(stage.kube.get(SECRETS, 'shop', name)?.metadata.ownerReferences).toMatchObject([

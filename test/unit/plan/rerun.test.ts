@@ -37,7 +37,15 @@ function podsOf(claim: Claim, parts: Partial<PodsOfJob> = {}): ReadonlyMap<strin
 }
 
 function contextOf(parts: Partial<RerunContext> = {}): RerunContext {
-  return { nowMs: NOW_MS, queue: aQueue(), revision: aRevision(), pods: new Map(), inbox: [], ...parts };
+  return {
+    nowMs: NOW_MS,
+    queue: aQueue(),
+    revision: aRevision(),
+    pods: new Map(),
+    inbox: [],
+    jobsListedAtMs: NOW_MS,
+    ...parts,
+  };
 }
 
 describe('an infrastructure fault', () => {
@@ -52,6 +60,14 @@ describe('an infrastructure fault', () => {
     expect(action && parseLedger(action.job)).toEqual({ ...claim.ledger, run: 2 });
     const file = (job: unknown) => Object(job).spec.template.metadata.annotations[ANNOTATION_MESSAGES];
     expect(file(action?.job)).toBe(file(claim.job));
+  });
+
+  test('is run again right after a list of the Jobs only: a process that was asleep knows of no newer one', () => {
+    const claim = failed();
+    const pods = podsOf(claim, { neverStarted: true });
+    const at = (jobsListedAtMs: number) => planReruns([claim], contextOf({ pods, jobsListedAtMs }));
+    expect(at(NOW_MS - 4_001)).toEqual({ actions: [], nextAtMs: undefined, needsList: true });
+    expect(at(NOW_MS - 4_000)).toMatchObject({ actions: [{ kind: 'rerun' }], needsList: false });
   });
 
   test.each<[string, ClaimParts, Partial<PodsOfJob>, boolean]>([
@@ -109,7 +125,11 @@ describe('an infrastructure fault', () => {
   test('waits longer with every run, and keeps slot and lease meanwhile', () => {
     const claim = failed({ run: 4, finishedAtMs: NOW_MS - 30_000 });
     const pods = podsOf(claim, { neverStarted: true });
-    expect(planReruns([claim], contextOf({ pods }))).toEqual({ actions: [], nextAtMs: NOW_MS + 50_000 });
+    expect(planReruns([claim], contextOf({ pods }))).toEqual({
+      actions: [],
+      nextAtMs: NOW_MS + 50_000,
+      needsList: false,
+    });
     const plan = planQueue(aSnapshot({ claims: [claim], pods }), undefined);
     expect(plan.actions).toEqual([]);
     expect(plan.requeueAfterMs).toBe(50_000);
