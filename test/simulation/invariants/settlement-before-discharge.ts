@@ -20,9 +20,7 @@ export const settlementBeforeDischarge: Invariant = {
         if (world.actor === 'world') return;
         const open = run.units.filter((unit) => {
           if (isWithNewerRun(run, unit, world)) return false;
-          // Of a Job that failed only its worker's report said so, and that may be gone with the pod.
-          const isReported = unit.state === 'done' && run.finished === 'failed' && !run.isIndexed;
-          if (unit.state === 'done' && !(isReported && (run.deleting || !hasPods(run, world))))
+          if (unit.state === 'done' && !isForgotten(run, world))
             return !deletes.has(unit.messageId) && isStillThere(unit, world);
           const isAsked =
             (releases.get(unit.messageId) ?? 0) >= run.createdAtMs || deletes.has(unit.messageId);
@@ -42,10 +40,11 @@ function isWithNewerRun(run: Run, { messageId }: Unit, { book }: WorldView): boo
   return book.runsOf(messageId).some((other) => other !== run && other.createdAtMs > run.createdAtMs);
 }
 
-/** Somebody may delete the pods of a Job that has ended before its settlement is told. */
-function hasPods({ uid, namespace }: Run, { api }: WorldView): boolean {
-  const labelSelector = `batch.kubernetes.io/controller-uid=${uid}`;
-  return api.list(PODS, { namespace, labelSelector }).items.length > 0;
+/** Of a Job that failed only its worker's report says what is done, and somebody may delete that with the pod. */
+function isForgotten(run: Run, { api }: WorldView): boolean {
+  if (run.finished !== 'failed' || run.isIndexed) return false;
+  const labelSelector = `batch.kubernetes.io/controller-uid=${run.uid}`;
+  return run.deleting || api.list(PODS, { namespace: run.namespace, labelSelector }).items.length === 0;
 }
 
 function isStillThere({ messageId }: Unit, world: WorldView): boolean {
