@@ -298,7 +298,7 @@ test.concurrent('a pod that is evicted is made again within its Job, at no cost'
   await eventually(
     () => waiting.length,
     (count) => count === 1,
-    { what: 'a worker at work', timeoutMs: TOLD_WITHIN_MS },
+    { what: 'a worker at work', timeoutMs: HEALED_WITHIN_MS },
   );
   const [pod] = await queue.pods();
   const [job] = await queue.jobs();
