@@ -31,6 +31,7 @@ const DIGEST = '[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{
 const REFERENCE = new RegExp(
   `^(?<name>(?:${HOST}/)?${PATH_COMPONENT}(?:/${PATH_COMPONENT})*)(?::(?<tag>${TAG}))?(?:@(?<digest>${DIGEST}))?$`,
 );
+const REPOSITORY = new RegExp(`^${PATH_COMPONENT}(?:/${PATH_COMPONENT})*$`);
 /** To a runtime a name like this is the id of an image that it has. */
 const IMAGE_ID = /^[a-f0-9]{64}$/;
 
@@ -40,7 +41,7 @@ export function parseImageReference(text: string): ImageReference | undefined {
   if (name === undefined || name.length > MAX_NAME_LENGTH || IMAGE_ID.test(name)) return undefined;
   const { host, repository } = placeOf(name);
   // A host that is none (a name with capitals, for one) leaves a path that is none either.
-  if (!new RegExp(`^${PATH_COMPONENT}(?:/${PATH_COMPONENT})*$`).test(repository)) return undefined;
+  if (!REPOSITORY.test(repository)) return undefined;
   return {
     text,
     host,

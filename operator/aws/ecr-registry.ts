@@ -1,5 +1,3 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import {
   BatchGetImageCommand,
   DescribeImagesCommand,
@@ -11,7 +9,6 @@ import {
   type ImageDetail,
   type ImageIdentifier,
 } from '@aws-sdk/client-ecr';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { EcrHost } from '../api/ecr-host.ts';
 import { hasCode, OperatorError } from '../errors.ts';
 import type { QueueReader } from '../plan/queue-reader.ts';
@@ -19,6 +16,7 @@ import type { ResolvedImage } from '../plan/resolved-images.ts';
 import type { EcrImage, ImageRegistry, PullToken } from '../world.ts';
 import type { AwsIdentities } from './aws-identities.ts';
 import { type EcrCall, ecrError, ecrFailure } from './ecr-errors.ts';
+import { httpHandler } from './http-handler.ts';
 import {
   configDigestOf,
   INDEX_TYPES,
@@ -46,18 +44,14 @@ export interface EcrRegistryOptions {
  */
 export class EcrRegistry implements ImageRegistry {
   readonly #options: EcrRegistryOptions;
-  readonly #requestHandler: NodeHttpHandler;
+  readonly #requestHandler = httpHandler({
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    maxSockets: MAX_SOCKETS,
+  });
 
   constructor(options: EcrRegistryOptions) {
     this.#options = options;
-    const sockets = { keepAlive: true, maxSockets: MAX_SOCKETS };
-    this.#requestHandler = new NodeHttpHandler({
-      connectionTimeout: CONNECT_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      throwOnRequestTimeout: true,
-      httpAgent: new HttpAgent(sockets),
-      httpsAgent: new HttpsAgent(sockets),
-    });
   }
 
   async resolve(image: EcrImage, reader: QueueReader): Promise<ResolvedImage> {

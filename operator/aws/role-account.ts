@@ -2,8 +2,8 @@ import { parseRoleArn } from '../api/arn.ts';
 import { hasCode, OperatorError } from '../errors.ts';
 import type { KubeObject } from '../ports.ts';
 
-/** As EKS's own webhook reads them. */
-const ANNOTATION_ROLE = 'eks.amazonaws.com/role-arn';
+/** As EKS's own webhook reads it. */
+export const ANNOTATION_ROLE = 'eks.amazonaws.com/role-arn';
 const ANNOTATION_AUDIENCE = 'eks.amazonaws.com/audience';
 const DEFAULT_AUDIENCE = 'sts.amazonaws.com';
 

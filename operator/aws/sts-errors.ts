@@ -1,5 +1,5 @@
 import { OperatorError, type Verdict } from '../errors.ts';
-import type { AccountName, RoleAccount } from './role-account.ts';
+import { type AccountName, ANNOTATION_ROLE, type RoleAccount } from './role-account.ts';
 
 /** Who asked STS for what. */
 export interface RoleRequest extends AccountName {
@@ -48,7 +48,7 @@ const CLASSES: readonly Class[] = [
     verdict: 'terminal',
     names: ['ValidationError', 'ValidationException', 'MalformedInput'],
     remedy: ({ namespace, name }) =>
-      `Correct the annotation eks.amazonaws.com/role-arn of ServiceAccount ${namespace}/${name}.`,
+      `Correct the annotation ${ANNOTATION_ROLE} of ServiceAccount ${namespace}/${name}.`,
   },
   {
     code: 'Throttled',

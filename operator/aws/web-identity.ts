@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { fromWebToken } from '@aws-sdk/credential-provider-web-identity';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { AwsCredentials } from './aws-identities.ts';
+import { httpHandler } from './http-handler.ts';
 import type { AccountName } from './role-account.ts';
 import { type RoleRequest, stsError } from './sts-errors.ts';
 
@@ -25,12 +23,10 @@ export interface SessionRequest extends RoleRequest {
 /** STS, as far as acting in a ServiceAccount's name needs it; over connections of its own. */
 export class WebIdentity {
   readonly #endpoint: string | undefined;
-  readonly #handler = new NodeHttpHandler({
-    connectionTimeout: CONNECT_TIMEOUT_MS,
-    requestTimeout: TIMEOUT_MS,
-    throwOnRequestTimeout: true,
-    httpAgent: new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
-    httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
+  readonly #handler = httpHandler({
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    requestTimeoutMs: TIMEOUT_MS,
+    maxSockets: MAX_SOCKETS,
   });
 
   /** `endpoint`: all requests go here (an emulator); undefined: to the region's own. */

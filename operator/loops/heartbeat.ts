@@ -122,11 +122,11 @@ export class Heartbeat {
     const known = this.#kept.get(id);
     if (known && known.lease.receivedAtMs > lease.receivedAtMs) return;
     if (known?.lease.receiptHandle === lease.receiptHandle && known.key === key) {
+      const { visibilityTimeoutSeconds: before } = known.lease;
       // Another ServiceAccount may read the queue from now on.
-      known.lease = { ...known.lease, queue: lease.queue };
-      if (known.lease.visibilityTimeoutSeconds !== lease.visibilityTimeoutSeconds) {
+      known.lease = lease;
+      if (before !== lease.visibilityTimeoutSeconds) {
         // A receive may have asked for longer than its Job's ledger does.
-        known.lease = lease;
         const dueAtMs = dueAt(lease.receivedAtMs, lease.visibilityTimeoutSeconds);
         if (Number.isFinite(known.dueAtMs)) known.dueAtMs = Math.min(known.dueAtMs, dueAtMs);
         this.#wakeAt(known.dueAtMs);

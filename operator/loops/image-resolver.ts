@@ -1,3 +1,4 @@
+import { ANNOTATION_RESOLVE_IMAGES } from '../api/names.ts';
 import { OperatorError } from '../errors.ts';
 import { type ImageFinding, imageCheck } from '../plan/image-check.ts';
 import { type QueueReader, readerOf } from '../plan/queue-reader.ts';
@@ -103,7 +104,7 @@ export class ImageResolver implements PreflightCheck {
     const message =
       `${image.text} was ${known.digest} when this revision was made, and the repository has that no more ` +
       '(a lifecycle policy?): nodes without it cannot pull it. Push it again and annotate the BatchQueue with ' +
-      'batchqueue.io/resolve-images and any new value, or change the image.';
+      `${ANNOTATION_RESOLVE_IMAGES} and any new value, or change the image.`;
     return { kind: 'problem', image, certain: false, reason: 'ImageDeleted', message };
   }
 }

@@ -1,3 +1,4 @@
+import { chunksOf } from '../chunks.ts';
 import { isConclusive, wantsPods } from '../plan/claim.ts';
 import type { Claim, PodsOfJob } from '../plan/job-facts.ts';
 import { podsOfJobFrom } from '../plan/worker-result.ts';
@@ -56,12 +57,7 @@ interface PodList {
 }
 
 function lists(claims: readonly Claim[], namespace: string): readonly PodList[] {
-  const starts = Array.from(
-    { length: Math.ceil(claims.length / JOBS_PER_LIST) },
-    (_, n) => n * JOBS_PER_LIST,
-  );
-  return starts.map((start) => {
-    const of = claims.slice(start, start + JOBS_PER_LIST);
+  return chunksOf(claims, JOBS_PER_LIST).map((of) => {
     const uids = of.map(({ job }) => job.metadata.uid ?? '');
     return { of, options: podsOf(namespace, uids) };
   });

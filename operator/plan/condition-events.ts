@@ -1,4 +1,5 @@
 import type { Condition } from '../api/batch-queue.ts';
+import { CHECK_CONDITIONS } from './preflight.ts';
 
 /** What is told when a condition changes; see `UserEvent`. */
 export interface ConditionEvent {
@@ -11,10 +12,7 @@ export interface ConditionEvent {
 const TOLD: ReadonlySet<string> = new Set([
   'QueueReachable',
   'DeadLetterConfigured',
-  'ServiceAccountReady',
-  'StorageReady',
-  'ImageResolved',
-  'PullSecretReady',
+  ...CHECK_CONDITIONS.map(([, type]) => type),
   'TemplateValid',
 ]);
 

@@ -1,9 +1,9 @@
+import { MAX_VISIBILITY_SECONDS } from './backoff.ts';
+import { NO_ANSWER } from './queue-conditions.ts';
 import { currentRevision } from './revision.ts';
 import type { Problem, QueueAttributes, QueueObservation, Snapshot } from './snapshot.ts';
 import { checking, isFalse, isTrue, type Verdict } from './verdict.ts';
 
-/** After so long in flight SQS takes every message back, however often its lease was renewed, in seconds. */
-const LONGEST_LEASE_SECONDS = 43_200;
 /** The first run, one receive that an outage or a lost lease costs, and one more run. */
 const LEAST_RECEIVES = 3;
 /** The longest that SQS keeps a message, in seconds. */
@@ -17,7 +17,7 @@ type Reachable = Extract<QueueObservation, { kind: 'reachable' }>;
  */
 export function deadLetterConfigured({ observation, queue, revisions }: Snapshot): Verdict {
   const type = 'DeadLetterConfigured';
-  if (observation.kind !== 'reachable') return checking(type, 'The queue has not answered yet.');
+  if (observation.kind !== 'reachable') return checking(type, NO_ANSWER);
   const { attributes } = observation;
   if (attributes.deadLetterArn === undefined) {
     const message =
@@ -84,7 +84,7 @@ function noRoomForLongJobs(
   deadlineSeconds: number | undefined,
 ): Problem | undefined {
   if (maxReceiveCount === undefined || maxReceiveCount < LEAST_RECEIVES) return undefined;
-  const lapses = deadlineSeconds === undefined ? 1 : Math.ceil(deadlineSeconds / LONGEST_LEASE_SECONDS) - 1;
+  const lapses = deadlineSeconds === undefined ? 1 : Math.ceil(deadlineSeconds / MAX_VISIBILITY_SECONDS) - 1;
   const needed = LEAST_RECEIVES + lapses;
   if (maxReceiveCount >= needed) return undefined;
   const long =
@@ -93,6 +93,6 @@ function noRoomForLongJobs(
       : `Jobs may run for ${deadlineSeconds} s`;
   const message =
     `${long}, and every twelve hours SQS delivers their messages again, which costs a receive: maxReceiveCount ${maxReceiveCount} leaves no room for that. ` +
-    `Set it to ${needed} or more, or spec.jobTemplate.spec.activeDeadlineSeconds to ${LONGEST_LEASE_SECONDS} or less.`;
+    `Set it to ${needed} or more, or spec.jobTemplate.spec.activeDeadlineSeconds to ${MAX_VISIBILITY_SECONDS} or less.`;
   return { reason: 'NoRoomForLongJobs', message };
 }

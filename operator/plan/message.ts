@@ -2,11 +2,6 @@ import type { QueueReader } from './queue-reader.ts';
 
 /** SQS queues and what they hand out. */
 
-/**
- * The data that decisions are made of. No behaviour here: a reconcile turn gathers a `Snapshot`, `planQueue` turns it
- * into a `Plan`, and the interpreter carries the plan out.
- */
-
 /** One SQS queue as the operator addresses it, and on whose behalf. The URL is what SQS calls want. */
 export interface QueueRef extends QueueReader {
   /** As SQS itself tells it. */

@@ -3,7 +3,8 @@ import { checking, holding, isFalse, isTrue, type Verdict } from './verdict.ts';
 
 /** What is said of the SQS queue itself. */
 
-const NO_ANSWER = 'The queue has not answered yet.';
+/** Said of everything that only the queue can tell. */
+export const NO_ANSWER = 'The queue has not answered yet.';
 
 export function queueReachable({ observation, receiveProblem }: Snapshot): Verdict {
   const type = 'QueueReachable';

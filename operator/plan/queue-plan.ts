@@ -15,7 +15,7 @@ import { awaitsRerun, isSuperseded, planReruns } from './rerun.ts';
 import { imagesToKeep } from './resolved-images.ts';
 import { currentRevision, planRevisions } from './revision.ts';
 import { planSettlement, type SettlementContext } from './settlement.ts';
-import type { QueueObservation, Revision, Snapshot } from './snapshot.ts';
+import type { Revision, Snapshot } from './snapshot.ts';
 import { planStatus, type StatusSubject } from './status.ts';
 
 /** While pods of a deleted Job are ending, nothing tells us when they have: look again after this long. */
@@ -43,11 +43,12 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
     live && usable
       ? planIntake(live, gate.room(Math.max(0, slots) * live.spec.queue.batchSize), snapshot)
       : undefined;
+  const polled = polledQueueOf(snapshot);
   const forMessages = [
     ...wanted.filter((action) => !isCreate(action)),
     ...gate.actions,
     ...(reruns.needsList ? [{ kind: 'listJobs' } as const] : []),
-    ...planSettlement({ ...snapshot, queue: live, ...polledQueueOf(snapshot) }),
+    ...planSettlement({ ...snapshot, queue: live, ...polled }),
   ];
   return {
     actions: [
@@ -61,7 +62,7 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
     intake,
     holdMemory: gate.memory,
     pace: paceOf(snapshot, intake),
-    leases: leasesOf(claims, live, snapshot.observation),
+    leases: leasesOf(claims, live, polled.queueArn),
     status: subject && planStatus(snapshot, subject, current, gate),
     requeueAfterMs: nextLook(snapshot, [dispatch.lookAgainAtMs, reruns.nextAtMs, gate.lookAgainAtMs]),
   };
@@ -175,10 +176,9 @@ function perReceiveOfGroups(batchSize: number, snapshot: Snapshot): number {
 function leasesOf(
   claims: readonly Claim[],
   live: BatchQueue | undefined,
-  observation: QueueObservation,
+  polledArn: string | undefined,
 ): readonly Lease[] {
   const newest = newestClaims(claims);
-  const polledArn = observation.kind === 'reachable' ? observation.attributes.arn : undefined;
   return claims.flatMap((claim) => {
     const { ledger, held } = claim;
     if (!ledger || isSuperseded(claim, newest)) return [];

@@ -1,3 +1,4 @@
+import { EFS_DRIVER } from './efs.ts';
 import { CHECKING, type Check, faulty, passed } from './preflight.ts';
 import type { ClaimFacts, Seen, Volume, VolumeClaim, VolumeClass } from './volume-facts.ts';
 
@@ -79,7 +80,7 @@ function notBound({ name, namespace, className }: VolumeClaim, { words, storageC
 
 /** How to get a CSI driver. */
 export function installDriver(name: string): string {
-  return name === 'efs.csi.aws.com' ? 'Install the EKS add-on aws-efs-csi-driver.' : 'Install it.';
+  return name === EFS_DRIVER ? 'Install the EKS add-on aws-efs-csi-driver.' : 'Install it.';
 }
 
 /** Whether volumes of this class are made on demand. */

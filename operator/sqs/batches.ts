@@ -1,3 +1,4 @@
+import { chunksOf } from '../chunks.ts';
 import type { EntryResult } from '../world.ts';
 import { type Call, sqsEntryError, sqsError } from './sqs-errors.ts';
 
@@ -25,10 +26,7 @@ export interface BatchCall<T> extends Call {
 
 /** Splits into batches of ten. */
 export function inTens<T>(entries: readonly T[]): readonly (readonly T[])[] {
-  const batches: T[][] = [];
-  for (let start = 0; start < entries.length; start += MAX_BATCH)
-    batches.push(entries.slice(start, start + MAX_BATCH));
-  return batches;
+  return chunksOf(entries, MAX_BATCH);
 }
 
 /**

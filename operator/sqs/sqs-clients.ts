@@ -1,8 +1,7 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { SQSClient } from '@aws-sdk/client-sqs';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
+import type { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { AwsIdentities, AwsIdentity } from '../aws/aws-identities.ts';
+import { httpHandler } from '../aws/http-handler.ts';
 import { IdleMap } from '../aws/idle-map.ts';
 import type { QueueReader } from '../plan/queue-reader.ts';
 import type { Clock, Fence } from '../ports.ts';
@@ -140,12 +139,9 @@ function keyOf(identity: AwsIdentity): string {
 }
 
 function requestHandler(purpose: Purpose): NodeHttpHandler {
-  const sockets = { keepAlive: true, maxSockets: MAX_SOCKETS[purpose] };
-  return new NodeHttpHandler({
-    connectionTimeout: CONNECT_TIMEOUT_MS[purpose],
-    requestTimeout: TIMEOUT_MS[purpose],
-    throwOnRequestTimeout: true,
-    httpAgent: new HttpAgent(sockets),
-    httpsAgent: new HttpsAgent(sockets),
+  return httpHandler({
+    connectTimeoutMs: CONNECT_TIMEOUT_MS[purpose],
+    requestTimeoutMs: TIMEOUT_MS[purpose],
+    maxSockets: MAX_SOCKETS[purpose],
   });
 }

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { batchQueueStatusSchema, type Condition } from '../../operator/api/status.ts';
 import type { RestClient } from '../../operator/kube/rest-client.ts';
@@ -7,6 +6,7 @@ import { dockerConfigOf, loginFor } from '../../operator/plan/docker-config.ts';
 import { BATCH_QUEUES, SECRETS } from '../../operator/world.ts';
 import { type Kubectl, kubectlFor } from '../cluster/kubectl.ts';
 import { nodeCluster } from '../jest/clusters.ts';
+import { installCrd } from '../support/crd.ts';
 import { ECR_ACCOUNT, EcrServer } from '../support/ecr-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { connect } from '../support/kubernetes.ts';
@@ -16,7 +16,6 @@ import { type SqsEmulator, startSqsEmulator } from '../support/sqs-emulator.ts';
 
 /** The image and the `regcred` of the tutorial, on a cluster with a real node (which is not of EKS). */
 
-const CRD = fileURLToPath(new URL('../../crds/batchqueues.yaml', import.meta.url));
 const NAMESPACE = 'tutorial-images';
 const REGISTRY = `${ECR_ACCOUNT}.dkr.ecr.us-west-1.amazonaws.com`;
 const REPOSITORY = 'batch-processing-repo';
@@ -37,12 +36,7 @@ beforeAll(async () => {
   ({ client, transport } = connect(kubeconfigPath));
   emulator = await startSqsEmulator();
   ecr = await EcrServer.start();
-  await kubectl.run('apply', '--server-side', '--force-conflicts', '-f', CRD);
-  await eventually(
-    () => kubectl.attempt(['get', '--raw', '/apis/batchqueue.io/v1alpha1/batchqueues']),
-    ({ ok }) => ok,
-    { what: 'the BatchQueue API' },
-  );
+  await installCrd(kubectl);
   await kubectl.run('create', 'namespace', NAMESPACE);
   operator = await OperatorProcess.start({
     kubeconfigPath,

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { LABEL_MESSAGE_ID } from '../../operator/api/names.ts';
 import { type BatchQueueStatus, batchQueueStatusSchema } from '../../operator/api/status.ts';
@@ -11,13 +10,13 @@ import type { KubeObject, Resource } from '../../operator/ports.ts';
 import { BATCH_QUEUES, JOBS, PODS } from '../../operator/world.ts';
 import { type Kubectl, kubectlFor } from '../cluster/kubectl.ts';
 import { nodeCluster } from '../jest/clusters.ts';
+import { installCrd } from '../support/crd.ts';
 import { eventually, holdsFor } from '../support/eventually.ts';
 import { connect } from '../support/kubernetes.ts';
 import { OperatorProcess } from '../support/operator-process.ts';
 import { conditionOf } from '../support/queue-case.ts';
 import { type SqsEmulator, startSqsEmulator } from '../support/sqs-emulator.ts';
 
-const CRD = fileURLToPath(new URL('../../crds/batchqueues.yaml', import.meta.url));
 /** Kubelet, scheduler and Job controller try again after up to a minute. */
 const HEALED_WITHIN_MS = 120_000;
 const TOLD_WITHIN_MS = 75_000;
@@ -38,12 +37,7 @@ beforeAll(async () => {
   kubectl = kubectlFor(nodeCluster());
   ({ client, transport } = connect(kubeconfigPath));
   emulator = await startSqsEmulator();
-  await kubectl.run('apply', '--server-side', '--force-conflicts', '-f', CRD);
-  await eventually(
-    () => kubectl.attempt(['get', '--raw', '/apis/batchqueue.io/v1alpha1/batchqueues']),
-    ({ ok }) => ok,
-    { what: 'the BatchQueue API' },
-  );
+  await installCrd(kubectl);
   await Promise.all(NAMESPACES.map((namespace) => kubectl.run('create', 'namespace', namespace)));
   operator = await OperatorProcess.start({
     kubeconfigPath,

@@ -1,6 +1,5 @@
 import { chown, mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { makeVolume } from '../../deploy/demo/environment.ts';
 import { batchQueueStatusSchema, type Condition } from '../../operator/api/status.ts';
@@ -9,6 +8,7 @@ import type { Transport } from '../../operator/kube/transport.ts';
 import { BATCH_QUEUES } from '../../operator/world.ts';
 import { type Kubectl, kubectlFor } from '../cluster/kubectl.ts';
 import { nodeCluster } from '../jest/clusters.ts';
+import { installCrd } from '../support/crd.ts';
 import { eventually } from '../support/eventually.ts';
 import { connect } from '../support/kubernetes.ts';
 import { OperatorProcess } from '../support/operator-process.ts';
@@ -21,7 +21,6 @@ import { aStorageClass, aVolume, aVolumeClaim } from '../support/volumes.ts';
  * here, because it is the whole cluster's.
  */
 
-const CRD = fileURLToPath(new URL('../../crds/batchqueues.yaml', import.meta.url));
 const NAMESPACE = 'tutorial';
 const VOLUME = 'tutorial-efs-pv';
 const CLASS = 'tutorial-efs-sc';
@@ -49,12 +48,7 @@ beforeAll(async () => {
   ({ client, transport } = connect(kubeconfigPath));
   emulator = await startSqsEmulator();
   directory = await makeVolume(`tutorial-${name}`);
-  await kubectl.run('apply', '--server-side', '--force-conflicts', '-f', CRD);
-  await eventually(
-    () => kubectl.attempt(['get', '--raw', '/apis/batchqueue.io/v1alpha1/batchqueues']),
-    ({ ok }) => ok,
-    { what: 'the BatchQueue API' },
-  );
+  await installCrd(kubectl);
   await kubectl.run('create', 'namespace', NAMESPACE);
   operator = await OperatorProcess.start({
     kubeconfigPath,

@@ -1,3 +1,4 @@
+import { chunksOf } from '../../../operator/chunks.ts';
 import { hasCode } from '../../../operator/errors.ts';
 import type { Message, QueueRef } from '../../../operator/plan/message.ts';
 import type { QueueReader } from '../../../operator/plan/queue-reader.ts';
@@ -95,9 +96,7 @@ export class QueueLink implements MessageQueue {
     entries: readonly Entry[],
     carryOut: (entry: Entry) => EntryResult,
   ): Promise<readonly EntryResult[]> {
-    const batches: (readonly Entry[])[] = [];
-    for (let start = 0; start < entries.length; start += MAX_BATCH)
-      batches.push(entries.slice(start, start + MAX_BATCH));
+    const batches = chunksOf(entries, MAX_BATCH);
     const results = await Promise.all(batches.map((batch) => this.#sendBatch(what, batch, carryOut)));
     return results.flat();
   }
