@@ -6,7 +6,8 @@ import type { HoldMemory } from '../plan/intake-hold.ts';
 import type { InboxMessage, Message } from '../plan/message.ts';
 import type { ClaimAction, Lease } from '../plan/plan.ts';
 import { readerOf } from '../plan/queue-reader.ts';
-import type { Arrivals, StartEvents, TemplateCheck, UnconfirmedClaim } from '../plan/snapshot.ts';
+import type { Arrivals, TemplateCheck, UnconfirmedClaim } from '../plan/snapshot.ts';
+import type { StartEvents } from '../plan/start-facts.ts';
 import type { KubeObject, QueueCount } from '../ports.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
@@ -126,6 +127,7 @@ export class QueueSession {
 
   /** Creates that were never answered and may still arrive. One whose messages are all gone is of no interest. */
   unconfirmed(): readonly UnconfirmedClaim[] {
+    if (this.#unconfirmed.size === 0) return [];
     const here = new Set(this.intake.inbox().map(({ id }) => id));
     for (const [name, { action }] of this.#unconfirmed) {
       if (!action.messages.some(({ id }) => here.has(id))) this.#unconfirmed.delete(name);
