@@ -1,7 +1,8 @@
 import { MAX_VISIBILITY_SECONDS } from './backoff.ts';
+import type { Problem } from './problem.ts';
 import { NO_ANSWER } from './queue-conditions.ts';
 import { currentRevision } from './revision.ts';
-import type { Problem, QueueAttributes, QueueObservation, Snapshot } from './snapshot.ts';
+import type { QueueAttributes, QueueObservation, Snapshot } from './snapshot.ts';
 import { checking, isFalse, isTrue, type Verdict } from './verdict.ts';
 
 /** The first run, one receive that an outage or a lost lease costs, and one more run. */

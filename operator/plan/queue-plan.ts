@@ -14,8 +14,9 @@ import { readerOf } from './queue-reader.ts';
 import { awaitsRerun, isSuperseded, planReruns } from './rerun.ts';
 import { imagesToKeep } from './resolved-images.ts';
 import { currentRevision, planRevisions } from './revision.ts';
+import type { Revision } from './revision-facts.ts';
 import { planSettlement, type SettlementContext } from './settlement.ts';
-import type { Revision, Snapshot } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 import { planStatus, type StatusSubject } from './status.ts';
 
 /** While pods of a deleted Job are ending, nothing tells us when they have: look again after this long. */
