@@ -130,6 +130,8 @@ export interface PatchOptions {
   readonly type: 'merge' | 'json' | 'apply';
   readonly subresource?: 'status';
   readonly timeoutMs?: number;
+  /** `metadata`: nothing else of the answer will be looked at, so a server may leave it out. Default `object`. */
+  readonly answer?: 'object' | 'metadata';
 }
 
 /** The API server, as raw JSON. */
@@ -144,7 +146,7 @@ export interface KubeApi {
     resource: Resource,
     namespace: string,
     body: KubeObject,
-    options?: { dryRun?: boolean; timeoutMs?: number },
+    options?: { dryRun?: boolean; timeoutMs?: number; answer?: 'object' | 'metadata' },
   ): Promise<KubeObject>;
   patch(
     resource: Resource,

@@ -3,6 +3,7 @@ import { dueAt, outlivesCreate, renewalSeconds, trustedUntil } from '../plan/lea
 import type { QueueRef } from '../plan/message.ts';
 import type { Lease } from '../plan/plan.ts';
 import { readerKey } from '../plan/queue-reader.ts';
+import { remember } from '../plan/remember.ts';
 import type { Clock, Log } from '../ports.ts';
 import type { EntryResult, MessageQueue } from '../world.ts';
 
@@ -67,7 +68,7 @@ export class Heartbeat {
    * themselves.
    */
   publish(key: string, leases: readonly Lease[]): void {
-    const named = new Set(leases.map(idOf));
+    const named = new Set(leases.map(idOfLease));
     for (const id of this.#idsOf.get(key) ?? []) if (!named.has(id)) this.#forget(id);
     for (const lease of leases) this.#keep(key, lease);
   }
@@ -118,8 +119,9 @@ export class Heartbeat {
   }
 
   #keep(key: string, lease: Lease): void {
-    const id = idOf(lease);
+    const id = idOfLease(lease);
     const known = this.#kept.get(id);
+    if (known?.lease === lease && known.key === key) return;
     if (known && known.lease.receivedAtMs > lease.receivedAtMs) return;
     if (known?.lease.receiptHandle === lease.receiptHandle && known.key === key) {
       const { visibilityTimeoutSeconds: before } = known.lease;
@@ -261,3 +263,6 @@ function groupForRenewal(due: readonly Kept[], nowMs: number): readonly RenewalG
 function idOf({ queue, messageId }: Pick<Lease, 'queue' | 'messageId'>): string {
   return `${queue.namespace} ${queue.arn} ${messageId}`;
 }
+
+/** Every turn names every lease of its key again. */
+const idOfLease = remember((lease: Lease) => idOf(lease));

@@ -6,6 +6,7 @@ import type { HoldMemory } from '../plan/intake-hold.ts';
 import type { InboxMessage, Message } from '../plan/message.ts';
 import type { ClaimAction, Lease } from '../plan/plan.ts';
 import { readerOf } from '../plan/queue-reader.ts';
+import { remember } from '../plan/remember.ts';
 import type { Arrivals, TemplateCheck, UnconfirmedClaim } from '../plan/snapshot.ts';
 import type { StartEvents } from '../plan/start-facts.ts';
 import type { KubeObject, QueueCount } from '../ports.ts';
@@ -165,12 +166,11 @@ export class QueueSession {
   publishLeases(jobLeases: readonly Lease[]): void {
     const held = new Set(jobLeases.map(({ messageId }) => messageId));
     const waiting = this.intake.inbox().filter(({ id }) => !held.has(id));
-    const inboxLeases = waiting.map((message) => leaseOf(message));
-    this.#heartbeat.publish(this.#key, [...jobLeases, ...inboxLeases]);
+    this.#heartbeat.publish(this.#key, [...jobLeases, ...waiting.map(leaseOf)]);
   }
 }
 
-function leaseOf(message: Message): Lease {
+const leaseOf = remember((message: Message): Lease => {
   const { queue, id, receiptHandle, receivedAtMs, visibilityTimeoutSeconds } = message;
   return { queue, messageId: id, receiptHandle, receivedAtMs, visibilityTimeoutSeconds };
-}
+});

@@ -92,7 +92,10 @@ async function record({ action, settled, isFinal }: Outcome, world: World): Prom
     },
   };
   try {
-    world.caches.jobs.put(await world.kube.patch(JOBS, namespace, name, body, { type: 'merge' }));
+    const options = { type: 'merge', answer: 'metadata' } as const;
+    const { metadata } = await world.kube.patch(JOBS, namespace, name, body, options);
+    // The resourceVersion has vouched for the rest of it.
+    world.caches.jobs.put({ ...claim.job, metadata });
   } catch (error) {
     if (!hasCode(error, 'NotFound')) throw error;
     // Or the next plan would settle it again, until the watch tells.

@@ -101,6 +101,23 @@ describe('objects', () => {
     expect(patched['data']).toEqual({ text: 'new' });
   });
 
+  test('answer a write with their metadata alone, if no more is asked for', async () => {
+    const wish = { answer: 'metadata' } as const;
+    const created = await client.create(CONFIG_MAPS, namespace, aConfigMap('large'), wish);
+    expect(created).not.toHaveProperty('data');
+    expect(created.metadata).toEqual((await client.get(CONFIG_MAPS, namespace, 'large'))?.metadata);
+
+    const body = { metadata: { labels: { size: 'large' }, finalizers: ['batchqueue.io/test'] } };
+    const options = { ...wish, type: 'merge' } as const;
+    const patched = await client.patch(CONFIG_MAPS, namespace, 'large', body, options);
+
+    expect(patched).not.toHaveProperty('data');
+    expect(patched.metadata).toEqual((await client.get(CONFIG_MAPS, namespace, 'large'))?.metadata);
+    expect(patched.metadata).toMatchObject(body.metadata);
+    const free = { metadata: { finalizers: null } };
+    await client.patch(CONFIG_MAPS, namespace, 'large', free, { type: 'merge' });
+  });
+
   test('are only checked by a dry run', async () => {
     await client.create(CONFIG_MAPS, namespace, aConfigMap('dry'), { dryRun: true });
 
