@@ -1,0 +1,34 @@
+/** Commands of the AWS CLI as they stand in conditions: whoever reads one can paste it. */
+
+/** Sets attributes of the queue at this URL. `arn`: its ARN, for its region. */
+export function setQueueAttributes(
+  url: string,
+  arn: string,
+  attributes: Readonly<Record<string, string>>,
+): string {
+  return `aws sqs set-queue-attributes --region ${regionOf(arn)} --queue-url ${url} --attributes '${JSON.stringify(attributes)}'`;
+}
+
+/** Makes a dead-letter queue for the queue of this ARN, which keeps messages as long as SQS does. */
+export function createDeadLetterQueue(arn: string): string {
+  const name = deadLetterArnFor(arn).split(':').at(-1);
+  const attributes = {
+    MessageRetentionPeriod: '1209600',
+    ...(arn.endsWith('.fifo') && { FifoQueue: 'true' }),
+  };
+  return `aws sqs create-queue --region ${regionOf(arn)} --queue-name ${name} --attributes '${JSON.stringify(attributes)}'`;
+}
+
+/** The ARN that `createDeadLetterQueue` gives it. */
+export function deadLetterArnFor(arn: string): string {
+  return arn.replace(/(\.fifo)?$/, '-dead$1');
+}
+
+/** The value of the attribute RedrivePolicy. */
+export function redrivePolicy(deadLetterTargetArn: string, maxReceiveCount: number): string {
+  return JSON.stringify({ deadLetterTargetArn, maxReceiveCount: String(maxReceiveCount) });
+}
+
+function regionOf(arn: string): string {
+  return arn.split(':')[3] ?? '';
+}
