@@ -14,7 +14,7 @@ import { hasCode, OperatorError } from '../errors.ts';
 import type { QueueReader } from '../plan/queue-reader.ts';
 import type { ResolvedImage } from '../plan/resolved-images.ts';
 import type { EcrImage, ImageRegistry, PullToken } from '../world.ts';
-import type { AwsIdentities } from './aws-identities.ts';
+import { type AwsIdentities, whoseRights } from './aws-identities.ts';
 import { type EcrCall, ecrError, ecrFailure } from './ecr-errors.ts';
 import { httpHandler } from './http-handler.ts';
 import {
@@ -55,12 +55,12 @@ export class EcrRegistry implements ImageRegistry {
   }
 
   async resolve(image: EcrImage, reader: QueueReader): Promise<ResolvedImage> {
-    const client = this.#clientFor(image.ecr, reader);
+    const caller = this.#callerFor(image.ecr, reader);
     try {
-      return await resolveWith(client, image);
+      return await resolveAs(caller, image);
     } catch (error) {
       const isMissing = hasCode(error, 'ImageNotFound') || hasCode(error, 'RepositoryNotFound');
-      if (!isMissing || !(await isCached(client, image))) throw error;
+      if (!isMissing || !(await isCached(caller, image))) throw error;
       const message = `${image.text} comes from a pull-through cache, which has not got it yet: its first pull brings it.`;
       throw new OperatorError({ code: 'PullThroughCache', verdict: 'terminal', message });
     }
@@ -68,7 +68,7 @@ export class EcrRegistry implements ImageRegistry {
 
   async has(image: EcrImage, digest: string, reader: QueueReader): Promise<boolean> {
     try {
-      await detailOf(this.#clientFor(image.ecr, reader), image, { imageDigest: digest });
+      await detailOf(this.#callerFor(image.ecr, reader), image, { imageDigest: digest });
       return true;
     } catch (error) {
       if (hasCode(error, 'ImageNotFound') || hasCode(error, 'RepositoryNotFound')) return false;
@@ -78,10 +78,9 @@ export class EcrRegistry implements ImageRegistry {
   }
 
   async pullToken(host: EcrHost, reader: QueueReader): Promise<PullToken> {
-    const call: EcrCall = { operation: 'GetAuthorizationToken', about: host.host };
-    const { authorizationData } = await said(call, () =>
-      this.#clientFor(host, reader).send(new GetAuthorizationTokenCommand({})),
-    );
+    const { client, whose } = this.#callerFor(host, reader);
+    const call: EcrCall = { operation: 'GetAuthorizationToken', about: host.host, whose };
+    const { authorizationData } = await said(call, () => client.send(new GetAuthorizationTokenCommand({})));
     const { authorizationToken = '', expiresAt } = authorizationData?.[0] ?? {};
     const [username = '', ...password] = Buffer.from(authorizationToken, 'base64')
       .toString('utf8')
@@ -97,53 +96,62 @@ export class EcrRegistry implements ImageRegistry {
   }
 
   /** Calls are rare, and clients of many tenants would add up: each is made for its calls, over connections that stay. */
-  #clientFor({ region, fips, dualStack }: EcrHost, reader: QueueReader): ECRClient {
+  #callerFor({ region, fips, dualStack }: EcrHost, reader: QueueReader): Caller {
     const { identities, endpoint } = this.#options;
-    return new ECRClient({
+    const identity = identities.identityOf(reader);
+    const client = new ECRClient({
       region,
       ...(endpoint === undefined ? { useFipsEndpoint: fips, useDualstackEndpoint: dualStack } : { endpoint }),
-      credentials: identities.credentialsFor(identities.identityOf(reader), region),
+      credentials: identities.credentialsFor(identity, region),
       userAgentAppId: 'batchqueue',
       maxAttempts: ATTEMPTS,
       requestHandler: this.#requestHandler,
     });
+    return { client, whose: whoseRights(identity) };
   }
 }
 
+/** Who asks ECR. */
+interface Caller {
+  readonly client: ECRClient;
+  /** In words. */
+  readonly whose: string;
+}
+
 /** An image that is there tells its digest and status to one right, its manifest to another; either will do. */
-async function resolveWith(client: ECRClient, image: EcrImage): Promise<ResolvedImage> {
+async function resolveAs(caller: Caller, image: EcrImage): Promise<ResolvedImage> {
   const asked =
     image.digest === undefined ? { imageTag: image.tag ?? 'latest' } : { imageDigest: image.digest };
-  const detail = await unlessDenied(detailOf(client, image, asked));
+  const detail = await unlessDenied(detailOf(caller, image, asked));
   if (detail) assertActive(image, detail);
   const known = detail?.imageDigest;
   const found = await unlessDenied(
-    manifestOf(client, image, known === undefined ? asked : { imageDigest: known }),
+    manifestOf(caller, image, known === undefined ? asked : { imageDigest: known }),
     known !== undefined,
   );
   const digest = known ?? found?.imageId?.imageDigest;
-  if (digest === undefined) throw ecrFailure({ operation: 'BatchGetImage', about: image.text }, 'NoDigest');
-  return { digest, platforms: await platformsOf(client, image, found) };
+  if (digest === undefined) throw ecrFailure(callOf('BatchGetImage', caller, image), 'NoDigest');
+  return { digest, platforms: await platformsOf(caller, image, found) };
 }
 
-async function detailOf(client: ECRClient, image: EcrImage, imageId: ImageIdentifier): Promise<ImageDetail> {
-  const call: EcrCall = { operation: 'DescribeImages', about: image.text };
+async function detailOf(caller: Caller, image: EcrImage, imageId: ImageIdentifier): Promise<ImageDetail> {
+  const call = callOf('DescribeImages', caller, image);
   const { imageDetails } = await said(call, () =>
-    client.send(new DescribeImagesCommand({ ...repositoryOf(image), imageIds: [imageId] })),
+    caller.client.send(new DescribeImagesCommand({ ...repositoryOf(image), imageIds: [imageId] })),
   );
   const [detail] = imageDetails ?? [];
   if (!detail) throw ecrFailure(call, 'ImageNotFound', 'the answer is empty');
   return detail;
 }
 
-async function manifestOf(client: ECRClient, image: EcrImage, imageId: ImageIdentifier): Promise<Image> {
-  const call: EcrCall = { operation: 'BatchGetImage', about: image.text };
+async function manifestOf(caller: Caller, image: EcrImage, imageId: ImageIdentifier): Promise<Image> {
+  const call = callOf('BatchGetImage', caller, image);
   const command = new BatchGetImageCommand({
     ...repositoryOf(image),
     imageIds: [imageId],
     acceptedMediaTypes: [...INDEX_TYPES, ...MANIFEST_TYPES],
   });
-  const { images, failures } = await said(call, () => client.send(command));
+  const { images, failures } = await said(call, () => caller.client.send(command));
   const [found] = images ?? [];
   if (found) return found;
   throw ecrFailure(call, failures?.[0]?.failureCode ?? 'ImageNotFound', failures?.[0]?.failureReason);
@@ -161,7 +169,7 @@ function assertActive({ text }: EcrImage, { imageStatus }: ImageDetail): void {
 
 /** A single manifest leaves its platform to its configuration. For people: not knowing it is no error. */
 async function platformsOf(
-  client: ECRClient,
+  { client }: Caller,
   image: EcrImage,
   found: Image | undefined,
 ): Promise<readonly string[] | undefined> {
@@ -186,7 +194,7 @@ async function download(url: string): Promise<string> {
 }
 
 /** What is missing may be somewhere else, and come with the first pull. Not being told is being told no. */
-async function isCached(client: ECRClient, { ecr, repository }: EcrImage): Promise<boolean> {
+async function isCached({ client }: Caller, { ecr, repository }: EcrImage): Promise<boolean> {
   try {
     const command = new DescribePullThroughCacheRulesCommand({ registryId: ecr.account, maxResults: 1_000 });
     const { pullThroughCacheRules = [] } = await client.send(command);
@@ -214,6 +222,10 @@ async function said<T>(call: EcrCall, ask: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw ecrError(call, error);
   }
+}
+
+function callOf(operation: EcrCall['operation'], { whose }: Caller, { text: about }: EcrImage): EcrCall {
+  return { operation, about, whose };
 }
 
 function repositoryOf({ ecr, repository }: EcrImage) {

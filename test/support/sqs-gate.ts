@@ -24,6 +24,8 @@ export class SqsGate {
   readonly #upstream: string;
   readonly #sts: StsServer;
   readonly #allowed = new Set<string>();
+  /** The one action that is taken away. */
+  readonly #denied = new Map<string, string>();
   readonly #calls: GateCall[] = [];
   #port = 0;
 
@@ -51,10 +53,13 @@ export class SqsGate {
   /** This caller (a role's ARN, or an access key that is not of a role) may do everything with this queue. */
   allow(caller: string, queueArn: string): void {
     this.#allowed.add(`${caller} ${queueArn}`);
+    this.#denied.delete(`${caller} ${queueArn}`);
   }
 
-  forbid(caller: string, queueArn: string): void {
-    this.#allowed.delete(`${caller} ${queueArn}`);
+  /** `action`: only this one, as policies call it (the same for a request and its batch); default: all. */
+  forbid(caller: string, queueArn: string, action?: string): void {
+    if (action === undefined) this.#allowed.delete(`${caller} ${queueArn}`);
+    else this.#denied.set(`${caller} ${queueArn}`, action);
   }
 
   calls(): readonly GateCall[] {
@@ -72,10 +77,14 @@ export class SqsGate {
     const { operation, body: fields } = parseSqsRequest(request, Buffer.from(body));
     const [, accessKeyId = '', region = ''] = CREDENTIAL.exec(request.headers.authorization ?? '') ?? [];
     const sessionToken = String(request.headers['x-amz-security-token'] ?? '');
-    const caller = this.#sts.sessionOf(accessKeyId, sessionToken)?.roleArn ?? accessKeyId;
+    const session = this.#sts.sessionOf(accessKeyId, sessionToken);
+    const caller = session?.roleArn ?? accessKeyId;
     const [name = '', account = ''] = String(fields['QueueUrl']).split('/').toReversed();
     const queueArn = `arn:aws:sqs:${region}:${account}:${name}`;
-    const allowed = this.#allowed.has(`${caller} ${queueArn}`);
+    const isInScope = session?.onlyQueueArn === undefined || session.onlyQueueArn === queueArn;
+    const action = operation.replace(/Batch$/, '');
+    const subject = `${caller} ${queueArn}`;
+    const allowed = isInScope && this.#allowed.has(subject) && this.#denied.get(subject) !== action;
     this.#calls.push({ operation, caller, queueArn, allowed });
     if (!allowed) return refuse(response, `User: ${caller} is not authorized to perform: sqs:${operation}`);
     const { host: _, connection: __, 'content-length': ___, ...headers } = request.headers;
