@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { parseSqsRequest } from '../faults/sqs-requests.ts';
-import type { StsServer } from './sts-server.ts';
+import type { Session, StsServer } from './sts-server.ts';
 
 /** A call that came to the gate. */
 export interface GateCall {
@@ -72,19 +72,25 @@ export class SqsGate {
     await once(this.#server, 'close');
   }
 
+  /** As IAM does: the role's policy must allow it, and the session's must not stand in the way. */
+  #isAllowed(
+    { operation, caller, queueArn }: Omit<GateCall, 'allowed'>,
+    session: Session | undefined,
+  ): boolean {
+    const subject = `${caller} ${queueArn}`;
+    if (session?.onlyQueueArn !== undefined && session.onlyQueueArn !== queueArn) return false;
+    return this.#allowed.has(subject) && this.#denied.get(subject) !== operation.replace(/Batch$/, '');
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await text(request);
     const { operation, body: fields } = parseSqsRequest(request, Buffer.from(body));
-    const [, accessKeyId = '', region = ''] = CREDENTIAL.exec(request.headers.authorization ?? '') ?? [];
-    const sessionToken = String(request.headers['x-amz-security-token'] ?? '');
-    const session = this.#sts.sessionOf(accessKeyId, sessionToken);
+    const { headers: sent } = request;
+    const [, accessKeyId = '', region = ''] = CREDENTIAL.exec(sent.authorization ?? '') ?? [];
+    const session = this.#sts.sessionOf(accessKeyId, String(sent['x-amz-security-token'] ?? ''));
     const caller = session?.roleArn ?? accessKeyId;
-    const [name = '', account = ''] = String(fields['QueueUrl']).split('/').toReversed();
-    const queueArn = `arn:aws:sqs:${region}:${account}:${name}`;
-    const isInScope = session?.onlyQueueArn === undefined || session.onlyQueueArn === queueArn;
-    const action = operation.replace(/Batch$/, '');
-    const subject = `${caller} ${queueArn}`;
-    const allowed = isInScope && this.#allowed.has(subject) && this.#denied.get(subject) !== action;
+    const queueArn = arnOfUrl(String(fields['QueueUrl']), region);
+    const allowed = this.#isAllowed({ operation, caller, queueArn }, session);
     this.#calls.push({ operation, caller, queueArn, allowed });
     if (!allowed) return refuse(response, `User: ${caller} is not authorized to perform: sqs:${operation}`);
     const { host: _, connection: __, 'content-length': ___, ...headers } = request.headers;
@@ -99,6 +105,11 @@ export class SqsGate {
     });
     response.end(await answer.text());
   }
+}
+
+function arnOfUrl(url: string, region: string): string {
+  const [name = '', account = ''] = url.split('/').toReversed();
+  return `arn:aws:sqs:${region}:${account}:${name}`;
 }
 
 function queryError({ headers }: Response): Record<string, string> {

@@ -133,7 +133,7 @@ test.concurrent('a tenant who names the queue of another gets nothing of it, how
 test.concurrent('a narrowed session reads the one queue that it is for, whatever its role may', async () => {
   const reader = await tenants.addReader('narrowed');
   await tenants.letOperatorAct(reader);
-  const operator = await tenants.startOperator(['--narrow-sessions=true'], ['narrowed']);
+  const narrow = await tenants.startOperator(['--narrow-sessions=true'], ['narrowed']);
   const names = ['one', 'two'] as const;
   const queues = await Promise.all(
     names.map((name) => tenants.addQueue('narrowed', reader, { name, maxReceiveCount: 5 })),
@@ -151,8 +151,9 @@ test.concurrent('a narrowed session reads the one queue that it is for, whatever
   }
   const scopes = tenants.sts.asked(reader.roleArn).map(({ onlyQueueArn }) => onlyQueueArn);
   const arns = queues.flatMap((queue) => [arnOf(queue), `${arnOf(queue)}-dead`]);
-  expect(scopes.toSorted()).toEqual(arns.toSorted());
-  await operator.kill();
+  expect(scopes).toHaveLength(arns.length);
+  expect(new Set(scopes)).toEqual(new Set(arns));
+  await narrow.kill();
 });
 
 test.concurrent("the operator's own identity is lent to the listed namespace for the listed queues alone", async () => {
