@@ -19,6 +19,8 @@ export interface EcrCall {
     | 'GetAuthorizationToken';
   /** The image, or the host a token is for. */
   readonly about: string;
+  /** Where that image is. */
+  readonly repository?: { readonly region: string; readonly name: string };
   /** In whose name, for who must be allowed what. */
   readonly whose: string;
 }
@@ -44,7 +46,12 @@ const CLASSES: readonly ErrorClass<EcrCall>[] = [
     code: 'RepositoryNotFound',
     verdict: 'terminal',
     names: ['RepositoryNotFoundException'],
-    remedy: () => 'Create the repository, or correct account, region and name in spec.jobTemplate.',
+    remedy: ({ repository }) => {
+      const command =
+        repository &&
+        ` (aws ecr create-repository --region ${repository.region} --repository-name ${repository.name})`;
+      return `Create the repository${command ?? ''}, or correct account, region and name in spec.jobTemplate.`;
+    },
   },
   {
     code: 'Throttled',

@@ -28,7 +28,7 @@ const CLASSES: readonly ErrorClass<RoleRequest>[] = [
     names: ['InvalidIdentityToken', 'InvalidIdentityTokenException', 'IDPRejectedClaim'],
     remedy: ({ account }) =>
       `The account of ${account.roleArn} needs an IAM OIDC provider for this cluster's issuer, with the audience ` +
-      `${account.audience}.`,
+      `${account.audience} (eksctl utils associate-iam-oidc-provider --cluster <cluster> --approve).`,
   },
   {
     code: 'StsRegionDisabled',

@@ -9,19 +9,13 @@ export function setQueueAttributes(
   return `aws sqs set-queue-attributes --region ${regionOf(arn)} --queue-url ${url} --attributes '${JSON.stringify(attributes)}'`;
 }
 
-/** Makes a dead-letter queue for the queue of this ARN, which keeps messages as long as SQS does. */
+/** Makes the dead-letter queue of this ARN, which keeps messages as long as SQS does. */
 export function createDeadLetterQueue(arn: string): string {
-  const name = deadLetterArnFor(arn).split(':').at(-1);
   const attributes = {
     MessageRetentionPeriod: '1209600',
     ...(arn.endsWith('.fifo') && { FifoQueue: 'true' }),
   };
-  return `aws sqs create-queue --region ${regionOf(arn)} --queue-name ${name} --attributes '${JSON.stringify(attributes)}'`;
-}
-
-/** The ARN that `createDeadLetterQueue` gives it. */
-export function deadLetterArnFor(arn: string): string {
-  return arn.replace(/(\.fifo)?$/, '-dead$1');
+  return `aws sqs create-queue --region ${regionOf(arn)} --queue-name ${arn.split(':').at(-1)} --attributes '${JSON.stringify(attributes)}'`;
 }
 
 /** The value of the attribute RedrivePolicy. */

@@ -1,5 +1,5 @@
 import { deadLetterUrl } from '../api/queue-url.ts';
-import { createDeadLetterQueue, deadLetterArnFor, redrivePolicy, setQueueAttributes } from './aws-command.ts';
+import { createDeadLetterQueue, redrivePolicy, setQueueAttributes } from './aws-command.ts';
 import { MAX_VISIBILITY_SECONDS } from './backoff.ts';
 import type { Problem } from './problem.ts';
 import { NO_ANSWER } from './queue-conditions.ts';
@@ -41,11 +41,12 @@ export function deadLetterConfigured({ observation, queue, revisions, rights }: 
 }
 
 function noRedrivePolicy(url: string, { arn }: QueueAttributes): Problem {
-  const set = { RedrivePolicy: redrivePolicy(deadLetterArnFor(arn), USUAL_RECEIVES) };
+  const deadLetterArn = arn.replace(/(\.fifo)?$/, '-dead$1');
+  const set = { RedrivePolicy: redrivePolicy(deadLetterArn, USUAL_RECEIVES) };
   const message =
     'The queue has no redrive policy: a message that keeps failing is tried again until its retention ends. ' +
     `Set RedrivePolicy on the queue, with maxReceiveCount of ${LEAST_RECEIVES} or more: ` +
-    `${createDeadLetterQueue(arn)} && ${setQueueAttributes(url, arn, set)}`;
+    `${createDeadLetterQueue(deadLetterArn)} && ${setQueueAttributes(url, arn, set)}`;
   return { reason: 'NoRedrivePolicy', message };
 }
 
@@ -65,7 +66,7 @@ function wellConfigured({ attributes, deadLetter }: Reachable): string {
 function queueProblems(url: string, { attributes, deadLetter }: Reachable): readonly Problem[] {
   const { arn, deadLetterArn = '', fifo, retentionSeconds } = attributes;
   if (deadLetter?.kind === 'missing') {
-    const message = `The dead-letter queue ${deadLetterArn} does not exist: SQS moves no message there. Create it, or correct the queue's RedrivePolicy.`;
+    const message = `The dead-letter queue ${deadLetterArn} does not exist: SQS moves no message there. Create it (${createDeadLetterQueue(deadLetterArn)}), or correct the queue's RedrivePolicy.`;
     return [{ reason: 'DeadLetterQueueNotFound', message }];
   }
   if (deadLetter?.kind !== 'seen') return [];

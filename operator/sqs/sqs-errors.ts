@@ -77,7 +77,8 @@ const CLASSES: readonly SqsErrorClass[] = [
     names: DENIED,
     remedy: (whose) =>
       `Allow ${whose} sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and ` +
-      'sqs:GetQueueAttributes on the queue, and kms:Decrypt on its key if it has one.',
+      'sqs:GetQueueAttributes on the queue, and kms:Decrypt on its key if it has one. (To a role that eksctl has made, ' +
+      'eksctl create iamserviceaccount adds nothing; eksctl update iamserviceaccount does.)',
   },
   {
     code: 'QueueKeyUnusable',
