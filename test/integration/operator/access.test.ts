@@ -15,7 +15,7 @@ const FOR_ADMISSION = 'update batchqueues/finalizers';
 /** Carried out, and never answered. */
 const UNHEARD: Fault = { kind: 'drop-after-commit' };
 let stage: OperatorStage;
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 beforeAll(async () => {
   stage = await OperatorStage.set(['verbs', 'owners', 'users', 'pod']);
@@ -82,6 +82,12 @@ test.concurrent('the shipped role grants what the operator uses, and nothing els
 async function runLargeAfterCrash(queue: QueueCase): Promise<void> {
   await queue.apply({ suspend: true });
   await queue.whenCondition('Dispatching', { status: 'False', reason: 'Suspended' });
+  const polls = { operation: 'ReceiveMessage', queue: queue.queueName };
+  await eventually(
+    () => stage.sqs.open(polls),
+    ({ length }) => length === 0,
+    { what: 'the last poll to end', timeoutMs: 30_000 },
+  );
   const messageId = await queue.send('large enough for a Secret '.repeat(2_000));
   const queueArn = `arn:aws:sqs:us-east-1:000000000000:${queue.queueName}`;
   const name = jobName({ batchQueueName: queue.name, queueArn, messageId, lock: 1, run: 1 });
