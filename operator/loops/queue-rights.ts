@@ -1,6 +1,7 @@
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
+import type { Problem } from '../plan/problem.ts';
 import { type QueueReader, readerKey } from '../plan/queue-reader.ts';
-import type { KnownRights, Problem } from '../plan/snapshot.ts';
+import type { KnownRights } from '../plan/snapshot.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import { type MessageQueue, TRIED_RIGHTS, type TriedRight } from '../world.ts';
 
