@@ -38,8 +38,6 @@ test.concurrent('the shipped role grants what the operator uses, and nothing els
   const storageClassName = queue.namespace;
   await apply(aStorageClass(storageClassName, 'efs.csi.aws.com'));
   await apply(aVolumeClaim(queue.namespace, storage.claimName, { storageClassName }));
-  // A revision that stands there although nobody heard of it.
-  proxy.inject({ match: { verb: 'create', resource: 'controllerrevisions' }, nth: 1, fault: UNHEARD });
   await queue.apply();
   await queue.whenStatus('a claim that was looked at', (status) =>
     Boolean(conditionOf(status, 'StorageReady')?.message.includes(storage.claimName)),
@@ -49,12 +47,16 @@ test.concurrent('the shipped role grants what the operator uses, and nothing els
   await apply(aVolume(queue.namespace, { storageClassName, csi, claimRef }));
   await queue.whenCondition('Ready', { status: 'True' });
 
-  // The same of a Job.
+  // A Job that stands there although nobody heard of it.
   proxy.inject({ match: { verb: 'create', resource: 'jobs' }, nth: 1, fault: UNHEARD });
   await queue.succeed(await queue.jobOf(await queue.send('succeeds')));
   await queue.whenQueueIsEmpty();
   await runLargeAfterCrash(queue);
   await tellTwice(queue);
+  // A revision that has outlived its BatchQueue.
+  await kubectl('delete', 'bq', queue.name, '-n', queue.namespace, '--cascade=orphan', '--wait');
+  await queue.apply();
+  await queue.whenCondition('Ready', { status: 'True' });
   const id = await queue.send('fails');
   await endPod(stage.client, await queue.jobOf(id), { exitCode: 1 });
   const again = await queue.jobOf(id, 2);
