@@ -81,7 +81,13 @@ export interface MessageQueue {
   ): Promise<readonly EntryResult[]>;
   /** Attributes of the queue that this reader names; for a dead-letter queue see `deadLetterUrl`. */
   describe(reader: QueueReader): Promise<QueueAttributes>;
+  /** Asks for it with a receipt handle of no message, which changes nothing; rejects when it is not granted. */
+  tryRight(reader: QueueReader, right: TriedRight): Promise<void>;
 }
+
+/** What is needed of a queue long after its messages were received. */
+export const TRIED_RIGHTS = ['ChangeMessageVisibility', 'DeleteMessage'] as const;
+export type TriedRight = (typeof TRIED_RIGHTS)[number];
 
 /** How a queue is read. */
 export type ReaderState =

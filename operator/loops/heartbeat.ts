@@ -1,4 +1,4 @@
-import { messageOf } from '../errors.ts';
+import { messageOf, type OperatorError } from '../errors.ts';
 import { dueAt, outlivesCreate, renewalSeconds, trustedUntil } from '../plan/lease.ts';
 import type { QueueRef } from '../plan/message.ts';
 import type { Lease } from '../plan/plan.ts';
@@ -21,6 +21,8 @@ export interface HeartbeatOptions {
    * message will be delivered again and its Job adopts it. Told once for each delivery.
    */
   readonly onLost: (key: string, messageId: string) => void;
+  /** What SQS said to a renewal; `error` undefined: yes. */
+  readonly onAnswer?: (key: string, queue: QueueRef, error: OperatorError | undefined) => void;
   /** A lease that had run out, or nearly so, is good again: what waited for it may go on. */
   readonly onRestored: (key: string) => void;
 }
@@ -197,6 +199,7 @@ export class Heartbeat {
     for (const [index, kept] of group.members.entries()) {
       kept.renewal = undefined;
       const error = results?.[index]?.error;
+      if (results) this.#options.onAnswer?.(kept.key, group.queue, error);
       if (results && !error) {
         this.#renewed(kept, group.seconds, startedAtMs);
       } else if (error?.verdict === 'lost') {

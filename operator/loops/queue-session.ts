@@ -14,6 +14,7 @@ import type { Heartbeat } from './heartbeat.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
 import { type CheckSubject, type PreflightCheck, QueuePreflight } from './preflight.ts';
 import { QueueObserver } from './queue-observer.ts';
+import { QueueRights } from './queue-rights.ts';
 
 /** Payload Secrets without a Job are looked for this long after they may have been left behind, in milliseconds. */
 const SWEEP_DELAY_MS = 600_000;
@@ -43,6 +44,7 @@ export interface UnwrittenStatus {
 export class QueueSession {
   readonly intake: Intake;
   readonly observer: QueueObserver;
+  readonly rights: QueueRights;
   readonly preflight: QueuePreflight;
   /** Adds to a counter that people watch; by 1 unless said. */
   readonly count: (what: QueueCount, by?: number) => void;
@@ -79,7 +81,8 @@ export class QueueSession {
     this.#clock = options.clock;
     this.count = options.count ?? (() => undefined);
     this.sweepAtMs = options.clock.now() + SWEEP_DELAY_MS;
-    this.observer = new QueueObserver({ ...options, onChange: options.onChange });
+    this.observer = new QueueObserver(options);
+    this.rights = new QueueRights(options);
     this.preflight = new QueuePreflight(options);
     this.intake = new Intake({
       ...options,
@@ -87,6 +90,7 @@ export class QueueSession {
         options.heartbeat.hold(options.key, leaseOf(message));
         this.count('messagesReceived');
         this.observer.stir();
+        this.rights.stir();
         options.onChange();
       },
     });
@@ -111,7 +115,9 @@ export class QueueSession {
     this.preflight.watch(subject);
     // Without an account nobody can be asked, and one that has come right is told from the queue's first answer.
     const isReadable = this.preflight.answers().serviceAccount?.holdsIntake !== true;
-    this.observer.watch(subject && isReadable ? readerOf(subject.queue) : undefined);
+    const reader = subject && isReadable ? readerOf(subject.queue) : undefined;
+    this.observer.watch(reader);
+    this.rights.watch(reader);
   }
 
   /** Pods are refused by a registry now, or not: when that begins, the pull secret is looked at at once. */

@@ -94,7 +94,9 @@ function dispatching(
 
 function queueInUse({ queueInUseBy }: Snapshot): Problem | undefined {
   if (queueInUseBy === undefined) return undefined;
-  const message = `BatchQueue ${queueInUseBy}, which is older, reads the same SQS queue, and only one of them may.`;
+  const message =
+    `BatchQueue ${queueInUseBy}, which is older, reads the same SQS queue, and only one of them may. ` +
+    'Delete one of the two, or name another queue in spec.queue.url.';
   return { reason: 'QueueInUse', message };
 }
 

@@ -149,10 +149,10 @@ function isStopping(claim: Claim): boolean {
  * itself takes off what is in its inbox and what its polls have asked for.
  */
 function planIntake(queue: BatchQueue, room: number, snapshot: Snapshot): IntakeTarget | undefined {
-  const { observation, queueInUseBy, preflight } = snapshot;
+  const { observation, queueInUseBy, preflight, rights } = snapshot;
   const { suspend, queue: settings } = queue.spec;
   if (suspend || observation.kind !== 'reachable' || queueInUseBy !== undefined) return undefined;
-  if (isHeldByPreflight(preflight)) return undefined;
+  if (!rights.isTried || rights.missing || isHeldByPreflight(preflight)) return undefined;
   const ref = { ...readerOf(queue), arn: observation.attributes.arn };
   return {
     queue: ref,

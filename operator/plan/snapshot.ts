@@ -44,6 +44,16 @@ export type QueueObservation =
     }
   | ({ readonly kind: 'unreachable' } & Problem);
 
+/** What the queue's reader may do with messages after receiving them. */
+export interface KnownRights {
+  /** False: not looked at yet. Nothing is received before that. */
+  readonly isTried: boolean;
+  /** A right that every message needs is missing. */
+  readonly missing: Problem | undefined;
+  /** Rejected messages cannot be copied to the dead-letter queue. */
+  readonly copying: Problem | undefined;
+}
+
 /** The server's verdict on the Job template of a revision (a dry-run create). */
 export type TemplateCheck =
   | { readonly kind: 'unknown' }
@@ -90,6 +100,7 @@ export interface Snapshot {
   readonly queueInUseBy: string | undefined;
   /** Why the last receive failed, while it still does. */
   readonly receiveProblem: Problem | undefined;
+  readonly rights: KnownRights;
   readonly templateCheck: TemplateCheck;
   /** What was found about the things that a Job needs. */
   readonly preflight: Preflight;

@@ -1,6 +1,6 @@
 import { SQSClient } from '@aws-sdk/client-sqs';
 import type { NodeHttpHandler } from '@smithy/node-http-handler';
-import type { AwsIdentities, AwsIdentity } from '../aws/aws-identities.ts';
+import { type AwsIdentities, type AwsIdentity, whoseRights } from '../aws/aws-identities.ts';
 import { httpHandler } from '../aws/http-handler.ts';
 import { IdleMap } from '../aws/idle-map.ts';
 import type { QueueReader } from '../plan/queue-reader.ts';
@@ -74,9 +74,7 @@ export class SqsClients {
 
   /** Whose permissions a reader's requests need, in words. */
   whose(reader: QueueReader): string {
-    const identity = this.#options.identities.identityOf(reader);
-    if (identity.kind === 'operator') return "the operator's identity";
-    return `the role of ServiceAccount ${identity.namespace}/${identity.name}`;
+    return whoseRights(this.#options.identities.identityOf(reader));
   }
 
   /** Closes every connection; only after the loops have ended. */
@@ -135,7 +133,8 @@ export class SqsClients {
 }
 
 function keyOf(identity: AwsIdentity): string {
-  return identity.kind === 'operator' ? '' : `${identity.namespace}/${identity.name}`;
+  if (identity.kind === 'operator') return '';
+  return `${identity.namespace}/${identity.name} ${identity.queueArn ?? ''}`;
 }
 
 function requestHandler(purpose: Purpose): NodeHttpHandler {

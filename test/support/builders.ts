@@ -263,6 +263,7 @@ export function aSnapshot(parts: Partial<Snapshot> = {}): Snapshot {
     observation: reachable(),
     queueInUseBy: undefined,
     receiveProblem: undefined,
+    rights: { isTried: true, missing: undefined, copying: undefined },
     templateCheck: { kind: 'valid' },
     preflight: {},
     pods: new Map(),
