@@ -13,8 +13,9 @@ const CR = 13;
 export interface Place {
   /** Bytes of the file before the row and before blank lines in front of it. */
   readonly offset: number;
-  /** Physical line on which it begins, counted from 1, and its bytes without the line end; read only when needed. */
+  /** Physical line on which it begins, counted from 1. */
   readonly line: number;
+  /** Its bytes without the line end, at most MAX_ROW_BYTES of them: how many came along must not depend on where blocks end. */
   readonly text: Buffer;
 }
 
@@ -110,7 +111,7 @@ export class RowReader {
     let end = length;
     if (this.#pending[end - 1] === LF) end -= 1;
     if (end < length && this.#pending[end - 1] === CR) end -= 1;
-    return { offset, line: this.#line, text: this.#pending.subarray(0, end) };
+    return { offset, line: this.#line, text: this.#pending.subarray(0, Math.min(end, MAX_ROW_BYTES)) };
   }
 
   #skipBlankLines(): void {
