@@ -1,23 +1,17 @@
 /** The reference: csv-parse and csv-stringify decide what a row is, what is wrong with it, and how it is written. */
 import { CsvError, Parser } from 'csv-parse';
-import { stringify } from 'csv-stringify/sync';
 import { BadRow, BadRowAt, badRowFromCsvError, missingHeader } from './bad-row.ts';
 import { CSV_DIALECT, ENCODING } from './csv-dialect.ts';
+import { CsvWriter } from './csv-writer.ts';
 import type { Block, Engine, Transformed } from './engine.ts';
 import type { RowTransform } from './processed-value.ts';
-
-/**
- * Rows that become text at once. Few enough that the garbage collector's young generation holds them all, which is
- * what makes a small heap as fast as a large one; enough that the cost of a call does not count.
- */
-const ROWS_PER_TEXT = 256;
 
 /** Bytes given to csv-parse at once: more brings nothing and makes each batch of rows more garbage. */
 const SLICE_BYTES = 64 * 1024;
 
 /**
  * Rows from anywhere in the file, fed in pieces. Not used as a stream: a stream of single rows costs more than all the
- * rest together. LF ends the lines of the text, quotes stand only where they are needed.
+ * rest together.
  */
 export class ReferenceRows extends Parser {
   /** Rows transformed so far; the header is one of them. */
@@ -26,8 +20,7 @@ export class ReferenceRows extends Parser {
   endOfRow: number;
   readonly #transformRow: RowTransform;
   readonly #firstByte: number;
-  #rows: string[][] = [];
-  #texts: Buffer[] = [];
+  readonly #writer = new CsvWriter();
   #failure: BadRowAt | undefined;
 
   /** `firstByte` is where in the file the rows begin. */
@@ -51,10 +44,7 @@ export class ReferenceRows extends Parser {
 
   /** The text of all rows since the last time. */
   takeText(): Buffer {
-    this.#writeRows();
-    const text = Buffer.concat(this.#texts);
-    this.#texts = [];
-    return text;
+    return this.#writer.take();
   }
 
   /** Called by csv-parse with every row, and with null at the end. */
@@ -65,10 +55,9 @@ export class ReferenceRows extends Parser {
 
   #take(row: string[]): void {
     try {
-      this.#rows.push(this.#transformRow(row));
+      this.#writer.add(this.#transformRow(row));
       this.rowCount += 1;
       this.endOfRow = this.#firstByte + this.info.bytes;
-      if (this.#rows.length === ROWS_PER_TEXT) this.#writeRows();
     } catch (error) {
       if (!(error instanceof BadRow)) throw error;
       this.#failure = new BadRowAt(error, this.endOfRow);
@@ -80,12 +69,6 @@ export class ReferenceRows extends Parser {
     if (error instanceof CsvError) this.#failure ??= new BadRowAt(badRowFromCsvError(error), this.endOfRow);
     const failure = this.#failure ?? error;
     if (failure) throw failure;
-  }
-
-  #writeRows(): void {
-    if (this.#rows.length === 0) return;
-    this.#texts.push(Buffer.from(stringify(this.#rows), ENCODING));
-    this.#rows = [];
   }
 }
 
