@@ -90,6 +90,14 @@ describe('An engine that sets bad rows aside', () => {
     expect(idsIn(whole.output)).toEqual(['1', '4']);
   });
 
+  test('takes a row of more fields than bytes are allowed for an overlong one, wherever blocks end', () => {
+    const long = ','.repeat(1_048_600);
+    const text = `ID,Value\n1,1\n${long}a"\n${long}\n2,2\n${long}`;
+    const whole = run(text);
+    expect(whole.rejected.match(/got a row longer than 1 MiB/g)).toHaveLength(3);
+    expect(run(text, plain(), 65_536)).toEqual(whole);
+  });
+
   test.each([
     ['', 'got an empty file'],
     ['\n\n', 'got an empty file'],
