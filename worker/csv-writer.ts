@@ -8,6 +8,9 @@ import { ENCODING } from './csv-dialect.ts';
  */
 const SPECIAL = /[",\r\n]/;
 
+/** csv-stringify takes many times the memory of a field for its quotes, which is too much for one of 1 MiB of them. */
+const MAX_LIBRARY_LENGTH = 64 * 1024;
+
 /** Text that becomes bytes at once: little enough that the garbage collector's young generation holds it. */
 const MAX_TEXT_LENGTH = 32 * 1024;
 const MAX_SPECIAL_ROWS = 256;
@@ -21,8 +24,9 @@ export class CsvWriter {
 
   /** Every character of a field stands for one byte. */
   add(row: readonly string[]): void {
-    if (row.some((field) => SPECIAL.test(field))) this.#special.push(row);
-    else this.#addPlain(row);
+    if (!row.some((field) => SPECIAL.test(field))) this.#addPlain(row);
+    else if (row.some(({ length }) => length > MAX_LIBRARY_LENGTH)) this.#addPlain(row.map(quotedIfSpecial));
+    else this.#special.push(row);
     if (this.#text.length > MAX_TEXT_LENGTH || this.#special.length === MAX_SPECIAL_ROWS) this.#makeBlock();
   }
 
@@ -52,4 +56,8 @@ export class CsvWriter {
     this.#blocks.push(Buffer.from(this.#text, ENCODING));
     this.#text = '';
   }
+}
+
+function quotedIfSpecial(field: string): string {
+  return SPECIAL.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
 }

@@ -12,6 +12,11 @@ export interface RowOptions {
   readonly rejected: Location | undefined;
 }
 
+/** Bytes of the input that go through the engine at once: fewer while they become many, as an own transform may make them. */
+const MIN_SLICE_BYTES = 256;
+const MAX_SLICE_BYTES = 64 * 1024;
+const MUCH_OUTPUT_BYTES = 1024 * 1024;
+
 export interface RowFiles {
   readonly output: FileHandle;
   readonly rejected: FileHandle | undefined;
@@ -32,7 +37,16 @@ export async function flowByRows(
     if (made.rejected.length > 0) await rejected?.writeFile(made.rejected);
   };
   await withoutStacks(async () => {
-    for await (const block of blocks) await write(engine.feed(block));
+    let sliceBytes = MIN_SLICE_BYTES;
+    for await (const block of blocks) {
+      for (let at = 0; at < block.length; ) {
+        const made = engine.feed(block.subarray(at, at + sliceBytes));
+        await write(made);
+        at += sliceBytes;
+        const isMuch = made.output.length > MUCH_OUTPUT_BYTES;
+        sliceBytes = isMuch ? MIN_SLICE_BYTES : Math.min(2 * sliceBytes, MAX_SLICE_BYTES);
+      }
+    }
     await write(engine.finish());
   });
 }

@@ -1,7 +1,10 @@
 /** The messages file: an array of records, named as in the SQS event of a Lambda function. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { messageOf, WorkerError } from './errors.ts';
+
+/** Far beyond what the operator hands over: a Secret holds 1 MiB, and so does a message. */
+const MAX_FILE_BYTES = 4 * 1024 * 1024;
 
 /** One message. Senders decide what `body` and `messageAttributes` say: check every part before it is used. */
 export interface MessageRecord {
@@ -94,6 +97,13 @@ function wrong(path: string, place: string): WorkerError {
 }
 
 async function readText(path: string, what: string): Promise<string> {
+  const { size } = await stat(path).catch(() => ({ size: 0 }));
+  if (size > MAX_FILE_BYTES) {
+    throw new WorkerError(
+      'misconfigured',
+      `${what} ${path}: got ${size} bytes, allowed: at most ${MAX_FILE_BYTES}`,
+    );
+  }
   return readFile(path, 'utf8').catch((error: unknown) => {
     throw new WorkerError('misconfigured', `${what} cannot be read: ${messageOf(error)}`, error);
   });

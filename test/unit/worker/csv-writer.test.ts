@@ -26,6 +26,12 @@ test('A writer writes what csv-stringify writes, in the order of the rows', () =
   );
 });
 
+test('A writer writes long fields as csv-stringify does', () => {
+  const long = ['"', 'a,', '\r\nb', 'c', '"\n'].map((text) => text.repeat(50_000));
+  const rows = long.flatMap((field) => [[field], ['x"', field, 'y'], ['1', '2,']]);
+  expect(written(rows) === stringify(rows)).toBe(true);
+});
+
 test('A writer leaves no blank line for a row of one empty field, which would be none to a reader', () => {
   expect(written([['A'], [''], ['b'], ['']])).toBe('A\n""\nb\n""\n');
   expect(written([['', '']])).toBe(',\n');

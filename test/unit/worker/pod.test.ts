@@ -209,6 +209,15 @@ test('A storage root that only others may write is a wrong set-up', async () => 
   expect(stdout).toContain('storage root cannot be used: EACCES');
 });
 
+test('A messages file that no operator writes is a wrong set-up, and is not read', async () => {
+  const pod = await podWithFiles([aRecord(GOOD)]);
+  await writeFile(pod.env['BATCHQUEUE_MESSAGES_FILE'] ?? '', '['.repeat(5 * 1024 * 1024));
+  expect((await ended(startWorker([], pod.env))).code).toBe(78);
+  expect(await pod.result()).toMatchObject({
+    reason: expect.stringContaining('got 5242880 bytes, allowed: at most 4194304'),
+  });
+});
+
 describe('The limits of a worker', () => {
   test.each([
     ['BATCHQUEUE_MAX_INPUT_BYTES', '20', {}, 'input in/a.csv: got 25 bytes, allowed: at most 20'],
