@@ -24,6 +24,8 @@ export interface OperatorConfig {
   readonly operatorIdentityNamespaces: readonly string[];
   /** … and these queues, as ARN patterns. Both are empty, or neither is. */
   readonly operatorIdentityQueues: readonly string[];
+  /** Sessions of tenants' roles may do nothing but read the queue they are for, and pull images. */
+  readonly narrowSessions: boolean;
   /** For queue hosts that do not tell their region. */
   readonly awsRegion: string;
   /** False: this process acts without asking; never with another one beside it. */
@@ -89,6 +91,12 @@ const list = (item: RegExp, what: string) =>
     )
     .refine((parts) => parts.every((part) => item.test(part)), `must be a comma-separated list of ${what}`);
 
+const trueOrFalse = (fallback: 'true' | 'false') =>
+  z
+    .enum(['true', 'false'])
+    .default(fallback)
+    .transform((text) => text === 'true');
+
 const SETTINGS = {
   namespaces: {
     flag: 'namespaces',
@@ -126,11 +134,17 @@ const SETTINGS = {
     help: 'the queues that may be so read, comma-separated ARN patterns with * and ?, like arn:aws:sqs:*:123456789012:*',
     schema: list(ARN_PATTERN, 'ARN patterns'),
   },
+  narrowSessions: {
+    flag: 'narrow-sessions',
+    env: 'BATCHQUEUE_NARROW_SESSIONS',
+    help: "true: a session policy narrows each use of a tenant's role to the one queue that it is for (default: false)",
+    schema: trueOrFalse('false'),
+  },
   ecrEndpoint: {
     flag: 'ecr-endpoint',
     env: 'BATCHQUEUE_ECR_ENDPOINT',
     help: 'send all ECR requests to this URL, for emulators',
-    schema: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
+    schema: ENDPOINT,
   },
   allowedQueueHosts: {
     flag: 'allowed-queue-hosts',
@@ -151,10 +165,7 @@ const SETTINGS = {
     flag: 'leader-elect',
     env: 'BATCHQUEUE_LEADER_ELECT',
     help: 'false: act without holding the Lease; for a single process only (default: true)',
-    schema: z
-      .enum(['true', 'false'])
-      .default('true')
-      .transform((text) => text === 'true'),
+    schema: trueOrFalse('true'),
   },
   leaseNamespace: {
     flag: 'lease-namespace',

@@ -152,6 +152,7 @@ function wireAws(config: OperatorConfig, { kube, elector, log }: AwsParts) {
   const sts = new WebIdentity(config.stsEndpoint);
   const identities = new Identities({
     grants: { namespaces, queues, defaultRegion },
+    narrow: config.narrowSessions,
     own: ownCredentials(defaultRegion),
     api: kube,
     sts,

@@ -81,7 +81,13 @@ export interface MessageQueue {
   ): Promise<readonly EntryResult[]>;
   /** Attributes of the queue that this reader names; for a dead-letter queue see `deadLetterUrl`. */
   describe(reader: QueueReader): Promise<QueueAttributes>;
+  /** Asks for it with a receipt handle of no message, which changes nothing; rejects when it is not granted. */
+  tryRight(reader: QueueReader, right: TriedRight): Promise<void>;
 }
+
+/** What is needed of a queue long after its messages were received. */
+export const TRIED_RIGHTS = ['ChangeMessageVisibility', 'DeleteMessage'] as const;
+export type TriedRight = (typeof TRIED_RIGHTS)[number];
 
 /** How a queue is read. */
 export type ReaderState =
@@ -130,6 +136,8 @@ export interface PatchOptions {
   readonly type: 'merge' | 'json' | 'apply';
   readonly subresource?: 'status';
   readonly timeoutMs?: number;
+  /** `metadata`: nothing else of the answer will be looked at, so a server may leave it out. Default `object`. */
+  readonly answer?: 'object' | 'metadata';
 }
 
 /** The API server, as raw JSON. */
@@ -144,7 +152,7 @@ export interface KubeApi {
     resource: Resource,
     namespace: string,
     body: KubeObject,
-    options?: { dryRun?: boolean; timeoutMs?: number },
+    options?: { dryRun?: boolean; timeoutMs?: number; answer?: 'object' | 'metadata' },
   ): Promise<KubeObject>;
   patch(
     resource: Resource,

@@ -59,12 +59,17 @@ export function badRowFromCsvError(error: CsvError): BadRow {
         field,
       );
     case 'CSV_MAX_RECORD_SIZE':
-      return new BadRow(
-        'got a row longer than 1 MiB (is a closing quote missing?), allowed: at most 1048576 bytes',
-      );
+      return rowTooLong();
     default:
       return new BadRow(`got a row that is not CSV (${error.code}), allowed: RFC 4180`);
   }
+}
+
+/** A row beyond MAX_ROW_BYTES. */
+export function rowTooLong(): BadRow {
+  return new BadRow(
+    'got a row longer than 1 MiB (is a closing quote missing?), allowed: at most 1048576 bytes',
+  );
 }
 
 /** A row with too few or too many fields. */

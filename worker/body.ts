@@ -23,6 +23,8 @@ const SEED_ALLOWED = 'a text of 1 to 256 characters';
 const NAME_ALLOWED = 'the name of a column, a text of 1 to 256 characters';
 const COLUMNS_ALLOWED = '{"id": name, "value": name}, two different names, each optional';
 const MAX_TEXT_LENGTH = 256;
+/** Unknown fields that are named. */
+const MAX_NAMES = 5;
 
 /** What is added to the name of the output for the file with its bad rows. */
 const REJECTED_SUFFIX = '.rejected.csv';
@@ -44,8 +46,14 @@ const shortText = (allowed: string) =>
 /** Names what is unknown or of the wrong type; zod's own words quote values. */
 const strictError = (allowed: string) => (issue: z.core.$ZodRawIssue) =>
   issue.code === 'unrecognized_keys'
-    ? `got the unknown field ${issue.keys.map(quoted).join(', ')}, allowed: ${allowed}`
+    ? `got the unknown field ${namesText(issue.keys)}, allowed: ${allowed}`
     : `got ${kindOf(issue.input)}, allowed: ${allowed}`;
+
+/** A body of 1 MiB has room for a hundred thousand names, and the reason goes into a log. */
+function namesText(names: readonly string[]): string {
+  const named = names.slice(0, MAX_NAMES).map(quoted).join(', ');
+  return names.length > MAX_NAMES ? `${named} and ${names.length - MAX_NAMES} more` : named;
+}
 
 const columnsSchema = z
   .strictObject(

@@ -1,38 +1,31 @@
 /** The reference: csv-parse and csv-stringify decide what a row is, what is wrong with it, and how it is written. */
-import { CsvError, Parser } from 'csv-parse';
-import { stringify } from 'csv-stringify/sync';
-import { BadRow, BadRowAt, badRowFromCsvError, missingHeader } from './bad-row.ts';
-import { CSV_DIALECT, ENCODING } from './csv-dialect.ts';
+import { BadRow, BadRowAt, missingHeader } from './bad-row.ts';
+import { CsvWriter } from './csv-writer.ts';
 import type { Block, Engine, Transformed } from './engine.ts';
 import type { RowTransform } from './processed-value.ts';
-
-/**
- * Rows that become text at once. Few enough that the garbage collector's young generation holds them all, which is
- * what makes a small heap as fast as a large one; enough that the cost of a call does not count.
- */
-const ROWS_PER_TEXT = 256;
+import { RowParser } from './row-parser.ts';
 
 /** Bytes given to csv-parse at once: more brings nothing and makes each batch of rows more garbage. */
 const SLICE_BYTES = 64 * 1024;
 
 /**
  * Rows from anywhere in the file, fed in pieces. Not used as a stream: a stream of single rows costs more than all the
- * rest together. LF ends the lines of the text, quotes stand only where they are needed.
+ * rest together.
  */
-export class ReferenceRows extends Parser {
+export class ReferenceRows {
   /** Rows transformed so far; the header is one of them. */
   rowCount = 0;
   /** Bytes of the file up to the end of the last row, its line end included. */
   endOfRow: number;
+  readonly #parser: RowParser;
   readonly #transformRow: RowTransform;
   readonly #firstByte: number;
-  #rows: string[][] = [];
-  #texts: Buffer[] = [];
+  readonly #writer = new CsvWriter();
   #failure: BadRowAt | undefined;
 
   /** `firstByte` is where in the file the rows begin. */
   constructor(transformRow: RowTransform, firstByte: number) {
-    super(CSV_DIALECT);
+    this.#parser = new RowParser((row, end) => this.#take(row, end));
     this.#transformRow = transformRow;
     this.#firstByte = firstByte;
     this.endOfRow = firstByte;
@@ -40,35 +33,25 @@ export class ReferenceRows extends Parser {
 
   /** Takes the next bytes, which may change afterwards. Throws BadRowAt for the first bad row; none after it is transformed. */
   feed(bytes: Buffer): void {
-    // csv-parse keeps the last few bytes as they are, so it gets a copy.
-    super._transform(Buffer.from(bytes), ENCODING, (error) => this.#check(error));
+    this.#check(this.#parser.feed(bytes));
   }
 
   /** Tells that no bytes follow. Throws like `feed`. */
   finish(): void {
-    super._flush((error) => this.#check(error));
+    this.#check(this.#parser.finish());
   }
 
   /** The text of all rows since the last time. */
   takeText(): Buffer {
-    this.#writeRows();
-    const text = Buffer.concat(this.#texts);
-    this.#texts = [];
-    return text;
+    return this.#writer.take();
   }
 
-  /** Called by csv-parse with every row, and with null at the end. */
-  override push(row: unknown): boolean {
-    if (this.#failure === undefined && Array.isArray(row)) this.#take(row);
-    return true;
-  }
-
-  #take(row: string[]): void {
+  #take(row: string[], end: number): void {
+    if (this.#failure !== undefined) return;
     try {
-      this.#rows.push(this.#transformRow(row));
+      this.#writer.add(this.#transformRow(row));
       this.rowCount += 1;
-      this.endOfRow = this.#firstByte + this.info.bytes;
-      if (this.#rows.length === ROWS_PER_TEXT) this.#writeRows();
+      this.endOfRow = this.#firstByte + end;
     } catch (error) {
       if (!(error instanceof BadRow)) throw error;
       this.#failure = new BadRowAt(error, this.endOfRow);
@@ -76,16 +59,9 @@ export class ReferenceRows extends Parser {
   }
 
   /** A row we refused comes before whatever csv-parse met later in the same piece. */
-  #check(error: Error | null | undefined): void {
-    if (error instanceof CsvError) this.#failure ??= new BadRowAt(badRowFromCsvError(error), this.endOfRow);
-    const failure = this.#failure ?? error;
-    if (failure) throw failure;
-  }
-
-  #writeRows(): void {
-    if (this.#rows.length === 0) return;
-    this.#texts.push(Buffer.from(stringify(this.#rows), ENCODING));
-    this.#rows = [];
+  #check(badRow: BadRow | undefined): void {
+    if (badRow !== undefined) this.#failure ??= new BadRowAt(badRow, this.endOfRow);
+    if (this.#failure !== undefined) throw this.#failure;
   }
 }
 

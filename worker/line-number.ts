@@ -14,12 +14,16 @@ export async function lineNumberAt(file: FileHandle, offset: number): Promise<nu
   const block = Buffer.allocUnsafe(BLOCK_BYTES);
   let line = 1;
   let position = 0;
+  let isAfterCr = false;
   for (;;) {
     const { bytesRead } = await file.read(block, 0, BLOCK_BYTES, position);
     for (let index = 0; index < bytesRead; index += 1) {
       const byte = block[index];
-      // A line end at the offset or after it belongs to a blank line; a CR can only be the first half of one.
-      if (position + index >= offset && byte !== LF && byte !== CR) return line;
+      if (position + index >= offset) {
+        // A line end here belongs to a blank line; a CR that no LF follows begins the row.
+        if (byte !== LF && (isAfterCr || byte !== CR)) return line;
+        isAfterCr = byte === CR;
+      }
       if (byte === LF) line += 1;
     }
     if (bytesRead === 0) return line;

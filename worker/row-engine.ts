@@ -2,9 +2,9 @@
  * The engine for messages that ask for more than the plain file: bad rows set aside, other columns, an own transform.
  * Built on csv-parse and csv-stringify alone. No IO of its own.
  */
-import { stringify } from 'csv-stringify/sync';
 import { type BadRow, BadRowAt, columnNameOf, missingHeader } from './bad-row.ts';
 import { ENCODING } from './csv-dialect.ts';
+import { CsvWriter } from './csv-writer.ts';
 import { type Place, RowReader } from './row-reader.ts';
 import { bytesOf, type RowsTransform } from './rows-transform.ts';
 import type { Totals } from './totals.ts';
@@ -33,12 +33,12 @@ export class RowEngine {
   readonly #options: RowEngineOptions;
   readonly #reader: RowReader;
   #header: readonly string[] | undefined;
-  #rows: (readonly string[])[] = [];
-  #rejected: (readonly string[])[] = [];
+  readonly #rows = new CsvWriter();
+  readonly #rejected = new CsvWriter();
 
   constructor(options: RowEngineOptions) {
     this.#options = options;
-    if (options.setsAside) this.#rejected.push(REJECTED_HEADER);
+    if (options.setsAside) this.#rejected.add(REJECTED_HEADER);
     const sink = {
       row: (fields: string[]) => this.#take(fields),
       bad: (row: BadRow, place: Place) => this.#refuse(row, place),
@@ -59,7 +59,7 @@ export class RowEngine {
 
   #take(fields: string[]): void {
     const rows = this.#options.transform(fields);
-    for (const row of rows) this.#rows.push(row);
+    for (const row of rows) this.#rows.add(row);
     if (this.#header === undefined) {
       this.#header = fields;
       return;
@@ -75,17 +75,10 @@ export class RowEngine {
     this.#options.totals.rowsIn += 1;
     this.#options.totals.rowsRejected += 1;
     const column = columnNameOf(row, this.#header) ?? (row.column === undefined ? '' : String(row.column));
-    this.#rejected.push([String(place.line), column, bytesOf(row.message), place.text.toString(ENCODING)]);
+    this.#rejected.add([String(place.line), column, bytesOf(row.message), place.text.toString(ENCODING)]);
   }
 
   #blocks(): Blocks {
-    const blocks = { output: blockOf(this.#rows), rejected: blockOf(this.#rejected) };
-    this.#rows = [];
-    this.#rejected = [];
-    return blocks;
+    return { output: this.#rows.take(), rejected: this.#rejected.take() };
   }
-}
-
-function blockOf(rows: readonly (readonly string[])[]): Buffer {
-  return rows.length === 0 ? Buffer.alloc(0) : Buffer.from(stringify([...rows]), ENCODING);
 }

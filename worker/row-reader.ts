@@ -2,19 +2,20 @@
  * Rows with their places, by csv-parse alone, and a way to go on after a row that is not CSV: it is given up at the end
  * of its first line, and reading begins anew with the next one. So an open quote costs one line, not the rest of the file.
  */
-import { CsvError, Parser } from 'csv-parse';
-import { BadRow, badRowFromCsvError } from './bad-row.ts';
-import { CSV_DIALECT, ENCODING, MAX_ROW_BYTES } from './csv-dialect.ts';
+import { BadRow } from './bad-row.ts';
+import { MAX_ROW_BYTES } from './csv-dialect.ts';
+import { RowParser } from './row-parser.ts';
 
 const LF = 10;
 const CR = 13;
 
 /** Where a row stands. */
 export interface Place {
-  /** Bytes of the file before the row and before blank lines in front of it. */
+  /** Bytes of the file before the row, and perhaps before blank lines in front of it. */
   readonly offset: number;
-  /** Physical line on which it begins, counted from 1, and its bytes without the line end; read only when needed. */
+  /** Physical line on which it begins, counted from 1. */
   readonly line: number;
+  /** Its bytes without the line end, at most MAX_ROW_BYTES of them: how many came along must not depend on where blocks end. */
   readonly text: Buffer;
 }
 
@@ -64,12 +65,17 @@ export class RowReader {
   }
 
   #newParser(): RowParser {
-    return new RowParser((fields, bytes) => this.#take(fields, this.#parserOffset + bytes));
+    return new RowParser((fields, bytes) => this.#take(fields, this.#parserOffset + bytes), {
+      // Rows of another length are the transform's to judge: it knows the header.
+      relax_column_count: true,
+    });
   }
 
   #parse(bytes: Buffer): void {
     for (let rest = bytes; ; rest = this.#pending) {
       this.#broken = this.#parser.feed(rest);
+      // Or any number of them would be kept until a row comes.
+      this.#skipBlankLines();
       if (this.#broken === undefined || !this.#passBroken(false)) return;
     }
   }
@@ -110,7 +116,7 @@ export class RowReader {
     let end = length;
     if (this.#pending[end - 1] === LF) end -= 1;
     if (end < length && this.#pending[end - 1] === CR) end -= 1;
-    return { offset, line: this.#line, text: this.#pending.subarray(0, end) };
+    return { offset, line: this.#line, text: this.#pending.subarray(0, Math.min(end, MAX_ROW_BYTES)) };
   }
 
   #skipBlankLines(): void {
@@ -130,46 +136,4 @@ export class RowReader {
     this.#pending = this.#pending.subarray(length);
     this.#offset += length;
   }
-}
-
-/** csv-parse without its stream: rows come to `take` while `feed` runs. */
-class RowParser extends Parser {
-  readonly #take: (fields: string[], bytes: number) => void;
-
-  constructor(take: (fields: string[], bytes: number) => void) {
-    super({
-      ...CSV_DIALECT,
-      // Rows of another length are the transform's to judge: it knows the header.
-      relax_column_count: true,
-    });
-    this.#take = take;
-  }
-
-  override push(row: unknown): boolean {
-    if (Array.isArray(row)) this.#take(row, this.info.bytes);
-    return true;
-  }
-
-  /** What is wrong with the row at which it stopped. */
-  feed(bytes: Buffer): BadRow | undefined {
-    let failure: unknown;
-    super._transform(bytes, ENCODING, (error) => {
-      failure = error;
-    });
-    return problemOf(failure);
-  }
-
-  finish(): BadRow | undefined {
-    let failure: unknown;
-    super._flush((error) => {
-      failure = error;
-    });
-    return problemOf(failure);
-  }
-}
-
-function problemOf(failure: unknown): BadRow | undefined {
-  if (failure === undefined || failure === null) return undefined;
-  if (failure instanceof CsvError) return badRowFromCsvError(failure);
-  throw failure;
 }

@@ -4,14 +4,19 @@ import { WorkerError } from './contract/errors.ts';
 
 const UTF8_BOM = 'efbbbf';
 
-/** Files that hold text, but not as bytes that extend ASCII: what would be said about their first row helps nobody. */
-const REFUSED: readonly (readonly [signature: string, what: string])[] = [
-  ['fffe', 'UTF-16 text'],
-  ['feff', 'UTF-16 text'],
-  ['0000feff', 'UTF-32 text'],
-  ['1f8b', 'a gzip file'],
-  ['504b0304', 'a zip file (or a spreadsheet)'],
-  ['28b52ffd', 'a zstd file'],
+/**
+ * Files that hold text, but not as bytes that extend ASCII: what would be said about their first row helps nobody. The
+ * first four bytes in hexadecimal; the first that fits counts.
+ */
+const REFUSED: readonly (readonly [signature: RegExp, what: string])[] = [
+  [/^(fffe0000|0000feff)/, 'UTF-32 text'],
+  [/^(fffe|feff)/, 'UTF-16 text'],
+  // Without a byte order mark: every second byte of what begins with two letters of ASCII is zero, two such in a row.
+  [/^(?!00)..00(?!00)..00/, 'UTF-16 text'],
+  [/^00(?!00)..00(?!00)../, 'UTF-16 text'],
+  [/^1f8b/, 'a gzip file'],
+  [/^504b0304/, 'a zip file (or a spreadsheet)'],
+  [/^28b52ffd/, 'a zstd file'],
 ];
 
 const LONGEST = 4;
@@ -23,7 +28,7 @@ const LONGEST = 4;
 export async function startOfCsv(file: FileHandle, shown: string): Promise<number> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(LONGEST), 0, LONGEST, 0);
   const start = buffer.toString('hex', 0, bytesRead);
-  const refused = REFUSED.find(([signature]) => start.startsWith(signature));
+  const refused = REFUSED.find(([signature]) => signature.test(start));
   if (refused !== undefined) {
     throw new WorkerError(
       'reject',

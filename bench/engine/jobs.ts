@@ -172,7 +172,8 @@ async function endJob({ client, namespace }: Stage, name: string): Promise<void>
     ready: 0,
     terminating: 0,
   };
-  await client.patch(JOBS, namespace, name, { status }, { type: 'merge', subresource: 'status' });
+  const options = { type: 'merge', subresource: 'status', answer: 'metadata' } as const;
+  await client.patch(JOBS, namespace, name, { status }, options);
 }
 
 /** Removes all Jobs and pods, whatever holds them; nothing of them goes on when this returns. No operator may run. */

@@ -5,7 +5,13 @@ export type AwsIdentity =
   /** The operator's own: for namespaces and queues that the installer has named, and for no others. */
   | { readonly kind: 'operator' }
   /** The role that a ServiceAccount is annotated with. */
-  | { readonly kind: 'serviceAccount'; readonly namespace: string; readonly name: string };
+  | {
+      readonly kind: 'serviceAccount';
+      readonly namespace: string;
+      readonly name: string;
+      /** The one queue that its sessions are narrowed to; undefined: they may do whatever the role may. */
+      readonly queueArn?: string;
+    };
 
 /** What requests are signed with; the AWS SDK's `AwsCredentialIdentity`. Never logged. */
 export interface AwsCredentials {
@@ -33,4 +39,10 @@ export interface AwsIdentities {
   identityOf(reader: QueueReader): AwsIdentity;
   /** Makes no call by itself. `region`: where STS is asked. */
   credentialsFor(identity: AwsIdentity, region: string): CredentialProvider;
+}
+
+/** Whose permissions a request needs, in words. */
+export function whoseRights(identity: AwsIdentity): string {
+  if (identity.kind === 'operator') return "the operator's identity";
+  return `the role of ServiceAccount ${identity.namespace}/${identity.name}`;
 }

@@ -1,71 +1,13 @@
-import { OperatorError, type Verdict } from '../errors.ts';
-
-/**
- * Errors of ECR, sorted once. `terminal` ones end up in a condition, under their code and with what to do; `retry` is for
- * what passes and for what nobody knows.
- */
-interface Class {
-  readonly code: string;
-  readonly verdict: Verdict;
-  readonly names: readonly string[];
-  readonly remedy?: string;
-}
-
-const CLASSES: readonly Class[] = [
-  {
-    code: 'ImageNotFound',
-    verdict: 'terminal',
-    names: [
-      'ImageNotFoundException',
-      'ImageNotFound',
-      'InvalidImageTag',
-      'InvalidImageDigest',
-      'ImageTagDoesNotMatchDigest',
-    ],
-    remedy: 'Push it, or correct the tag or digest in spec.jobTemplate.',
-  },
-  {
-    code: 'RepositoryNotFound',
-    verdict: 'terminal',
-    names: ['RepositoryNotFoundException'],
-    remedy: 'Create the repository, or correct account, region and name in spec.jobTemplate.',
-  },
-  {
-    code: 'Throttled',
-    verdict: 'retry',
-    names: [
-      'ThrottlingException',
-      'Throttling',
-      'TooManyRequestsException',
-      'RequestLimitExceeded',
-      'LimitExceededException',
-      'UpstreamTooManyRequests',
-    ],
-  },
-  {
-    code: 'ImageInaccessible',
-    verdict: 'terminal',
-    names: ['ImageInaccessible', 'KmsError', 'KmsException'],
-  },
-  {
-    code: 'UpstreamAccessDenied',
-    verdict: 'terminal',
-    names: ['UpstreamAccessDenied'],
-    remedy: 'Correct the credentials of the pull-through cache rule.',
-  },
-];
-
-const DENIED: ReadonlySet<string> = new Set([
-  'AccessDeniedException',
-  'AccessDenied',
-  'UnrecognizedClientException',
-  'InvalidClientTokenId',
-  'InvalidSignatureException',
-  'SignatureDoesNotMatch',
-  'ExpiredTokenException',
-  'ExpiredToken',
-  'OptInRequired',
-]);
+import { OperatorError } from '../errors.ts';
+import {
+  classNamed,
+  DENIED_NAMES,
+  type ErrorClass,
+  type ErrorHandling,
+  EXPIRED_NAMES,
+  THROTTLED_NAMES,
+  wordsOf,
+} from './error-class.ts';
 
 /** What was asked of ECR, for the message and for what to do about it. */
 export interface EcrCall {
@@ -77,42 +19,92 @@ export interface EcrCall {
     | 'GetAuthorizationToken';
   /** The image, or the host a token is for. */
   readonly about: string;
+  /** Where that image is. */
+  readonly repository?: { readonly region: string; readonly name: string };
+  /** In whose name, for who must be allowed what. */
+  readonly whose: string;
 }
+
+/**
+ * Errors of ECR, sorted once. `terminal` ones end up in a condition, under their code and with what to do; `retry` is for
+ * what passes and for what nobody knows.
+ */
+const CLASSES: readonly ErrorClass<EcrCall>[] = [
+  {
+    code: 'ImageNotFound',
+    verdict: 'terminal',
+    names: [
+      'ImageNotFoundException',
+      'ImageNotFound',
+      'InvalidImageTag',
+      'InvalidImageDigest',
+      'ImageTagDoesNotMatchDigest',
+    ],
+    remedy: () => 'Push it, or correct the tag or digest in spec.jobTemplate.',
+  },
+  {
+    code: 'RepositoryNotFound',
+    verdict: 'terminal',
+    names: ['RepositoryNotFoundException'],
+    remedy: ({ repository }) => {
+      const command =
+        repository &&
+        ` (aws ecr create-repository --region ${repository.region} --repository-name ${repository.name})`;
+      return `Create the repository${command ?? ''}, or correct account, region and name in spec.jobTemplate.`;
+    },
+  },
+  {
+    code: 'Throttled',
+    verdict: 'retry',
+    names: [...THROTTLED_NAMES, 'LimitExceededException', 'UpstreamTooManyRequests'],
+  },
+  {
+    code: 'ImageInaccessible',
+    verdict: 'terminal',
+    names: ['ImageInaccessible', 'KmsError', 'KmsException'],
+  },
+  {
+    code: 'UpstreamAccessDenied',
+    verdict: 'terminal',
+    names: ['UpstreamAccessDenied'],
+    remedy: () => 'Correct the credentials of the pull-through cache rule.',
+  },
+];
+
+const OTHER: ErrorHandling<EcrCall> = { code: 'RegistryUnreachable', verdict: 'retry' };
+
+const TOKEN_DENIED: ErrorClass<EcrCall> = {
+  code: 'PullTokenDenied',
+  verdict: 'terminal',
+  names: [...DENIED_NAMES, ...EXPIRED_NAMES],
+  remedy: ({ whose }) => `Allow ${whose} ecr:GetAuthorizationToken on *.`,
+};
+
+const IMAGE_DENIED: ErrorClass<EcrCall> = {
+  code: 'ImageAccessDenied',
+  verdict: 'terminal',
+  names: [...DENIED_NAMES, ...EXPIRED_NAMES],
+  remedy: ({ whose }) =>
+    `Allow ${whose} ecr:DescribeImages and ecr:BatchGetImage on the repository ` +
+    "(in another account, also in the repository's policy).",
+};
 
 /** What went wrong in a call to ECR. What is an OperatorError already (no credentials) stays what it is. */
 export function ecrError(call: EcrCall, error: unknown): OperatorError {
   if (error instanceof OperatorError) return error;
-  const name = error instanceof Error ? error.name : 'Error';
-  const text = error instanceof Error ? error.message : String(error);
+  const { name, text } = wordsOf(error);
   return classified(call, name, text, error);
 }
 
 /** The same for an image that an answer names as a failure. */
 export function ecrFailure(call: EcrCall, code = 'Error', reason = ''): OperatorError {
-  return classified(call, code, reason, undefined);
+  return classified(call, code, reason.replace(/\.$/, ''), undefined);
 }
 
 function classified(call: EcrCall, name: string, text: string, cause: unknown): OperatorError {
-  const { code, verdict, remedy } = classOf(call, name);
-  const words = `${call.about}: ${call.operation}: ${name}: ${text.replace(/\.$/, '')}.`;
-  const message = [words, remedy].filter(Boolean).join(' ');
+  const denied = call.operation === 'GetAuthorizationToken' ? TOKEN_DENIED : IMAGE_DENIED;
+  const { code, verdict, remedy } = classNamed([denied, ...CLASSES], name, OTHER);
+  const words = `${call.about}: ${call.operation}: ${name}: ${text}.`;
+  const message = [words, remedy?.(call)].filter(Boolean).join(' ');
   return new OperatorError({ code, verdict, message, cause });
-}
-
-function classOf(call: EcrCall, name: string): Omit<Class, 'names'> {
-  if (DENIED.has(name)) return deniedClass(call);
-  return (
-    CLASSES.find(({ names }) => names.includes(name)) ?? { code: 'RegistryUnreachable', verdict: 'retry' }
-  );
-}
-
-function deniedClass({ operation }: EcrCall): Omit<Class, 'names'> {
-  if (operation === 'GetAuthorizationToken') {
-    const remedy = 'Allow the role of the polling ServiceAccount ecr:GetAuthorizationToken on *.';
-    return { code: 'PullTokenDenied', verdict: 'terminal', remedy };
-  }
-  const remedy =
-    'Allow the role of the polling ServiceAccount ecr:DescribeImages and ecr:BatchGetImage on the repository ' +
-    "(in another account, also in the repository's policy).";
-  return { code: 'ImageAccessDenied', verdict: 'terminal', remedy };
 }

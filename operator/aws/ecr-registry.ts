@@ -1,36 +1,18 @@
-import {
-  BatchGetImageCommand,
-  DescribeImagesCommand,
-  DescribePullThroughCacheRulesCommand,
-  ECRClient,
-  GetAuthorizationTokenCommand,
-  GetDownloadUrlForLayerCommand,
-  type Image,
-  type ImageDetail,
-  type ImageIdentifier,
-} from '@aws-sdk/client-ecr';
+import { ECRClient, GetAuthorizationTokenCommand } from '@aws-sdk/client-ecr';
 import type { EcrHost } from '../api/ecr-host.ts';
 import { hasCode, OperatorError } from '../errors.ts';
 import type { QueueReader } from '../plan/queue-reader.ts';
 import type { ResolvedImage } from '../plan/resolved-images.ts';
 import type { EcrImage, ImageRegistry, PullToken } from '../world.ts';
-import type { AwsIdentities } from './aws-identities.ts';
-import { type EcrCall, ecrError, ecrFailure } from './ecr-errors.ts';
+import { type AwsIdentities, whoseRights } from './aws-identities.ts';
+import { type EcrCall, ecrFailure } from './ecr-errors.ts';
+import { type Caller, detailOf, isCached, resolveAs, said } from './ecr-image.ts';
 import { httpHandler } from './http-handler.ts';
-import {
-  configDigestOf,
-  INDEX_TYPES,
-  MANIFEST_TYPES,
-  platformOfConfig,
-  platformsOfIndex,
-} from './manifest.ts';
 
 const REQUEST_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 const ATTEMPTS = 3;
 const MAX_SOCKETS = 32;
-/** Configurations are a few kilobytes; what is larger is not read. */
-const MAX_CONFIG_BYTES = 1_048_576;
 
 export interface EcrRegistryOptions {
   readonly identities: AwsIdentities;
@@ -55,12 +37,12 @@ export class EcrRegistry implements ImageRegistry {
   }
 
   async resolve(image: EcrImage, reader: QueueReader): Promise<ResolvedImage> {
-    const client = this.#clientFor(image.ecr, reader);
+    const caller = this.#callerFor(image.ecr, reader);
     try {
-      return await resolveWith(client, image);
+      return await resolveAs(caller, image);
     } catch (error) {
       const isMissing = hasCode(error, 'ImageNotFound') || hasCode(error, 'RepositoryNotFound');
-      if (!isMissing || !(await isCached(client, image))) throw error;
+      if (!isMissing || !(await isCached(caller, image))) throw error;
       const message = `${image.text} comes from a pull-through cache, which has not got it yet: its first pull brings it.`;
       throw new OperatorError({ code: 'PullThroughCache', verdict: 'terminal', message });
     }
@@ -68,7 +50,7 @@ export class EcrRegistry implements ImageRegistry {
 
   async has(image: EcrImage, digest: string, reader: QueueReader): Promise<boolean> {
     try {
-      await detailOf(this.#clientFor(image.ecr, reader), image, { imageDigest: digest });
+      await detailOf(this.#callerFor(image.ecr, reader), image, { imageDigest: digest });
       return true;
     } catch (error) {
       if (hasCode(error, 'ImageNotFound') || hasCode(error, 'RepositoryNotFound')) return false;
@@ -78,10 +60,9 @@ export class EcrRegistry implements ImageRegistry {
   }
 
   async pullToken(host: EcrHost, reader: QueueReader): Promise<PullToken> {
-    const call: EcrCall = { operation: 'GetAuthorizationToken', about: host.host };
-    const { authorizationData } = await said(call, () =>
-      this.#clientFor(host, reader).send(new GetAuthorizationTokenCommand({})),
-    );
+    const { client, whose } = this.#callerFor(host, reader);
+    const call: EcrCall = { operation: 'GetAuthorizationToken', about: host.host, whose };
+    const { authorizationData } = await said(call, () => client.send(new GetAuthorizationTokenCommand({})));
     const { authorizationToken = '', expiresAt } = authorizationData?.[0] ?? {};
     const [username = '', ...password] = Buffer.from(authorizationToken, 'base64')
       .toString('utf8')
@@ -97,125 +78,17 @@ export class EcrRegistry implements ImageRegistry {
   }
 
   /** Calls are rare, and clients of many tenants would add up: each is made for its calls, over connections that stay. */
-  #clientFor({ region, fips, dualStack }: EcrHost, reader: QueueReader): ECRClient {
+  #callerFor({ region, fips, dualStack }: EcrHost, reader: QueueReader): Caller {
     const { identities, endpoint } = this.#options;
-    return new ECRClient({
+    const identity = identities.identityOf(reader);
+    const client = new ECRClient({
       region,
       ...(endpoint === undefined ? { useFipsEndpoint: fips, useDualstackEndpoint: dualStack } : { endpoint }),
-      credentials: identities.credentialsFor(identities.identityOf(reader), region),
+      credentials: identities.credentialsFor(identity, region),
       userAgentAppId: 'batchqueue',
       maxAttempts: ATTEMPTS,
       requestHandler: this.#requestHandler,
     });
+    return { client, whose: whoseRights(identity) };
   }
-}
-
-/** An image that is there tells its digest and status to one right, its manifest to another; either will do. */
-async function resolveWith(client: ECRClient, image: EcrImage): Promise<ResolvedImage> {
-  const asked =
-    image.digest === undefined ? { imageTag: image.tag ?? 'latest' } : { imageDigest: image.digest };
-  const detail = await unlessDenied(detailOf(client, image, asked));
-  if (detail) assertActive(image, detail);
-  const known = detail?.imageDigest;
-  const found = await unlessDenied(
-    manifestOf(client, image, known === undefined ? asked : { imageDigest: known }),
-    known !== undefined,
-  );
-  const digest = known ?? found?.imageId?.imageDigest;
-  if (digest === undefined) throw ecrFailure({ operation: 'BatchGetImage', about: image.text }, 'NoDigest');
-  return { digest, platforms: await platformsOf(client, image, found) };
-}
-
-async function detailOf(client: ECRClient, image: EcrImage, imageId: ImageIdentifier): Promise<ImageDetail> {
-  const call: EcrCall = { operation: 'DescribeImages', about: image.text };
-  const { imageDetails } = await said(call, () =>
-    client.send(new DescribeImagesCommand({ ...repositoryOf(image), imageIds: [imageId] })),
-  );
-  const [detail] = imageDetails ?? [];
-  if (!detail) throw ecrFailure(call, 'ImageNotFound', 'the answer is empty');
-  return detail;
-}
-
-async function manifestOf(client: ECRClient, image: EcrImage, imageId: ImageIdentifier): Promise<Image> {
-  const call: EcrCall = { operation: 'BatchGetImage', about: image.text };
-  const command = new BatchGetImageCommand({
-    ...repositoryOf(image),
-    imageIds: [imageId],
-    acceptedMediaTypes: [...INDEX_TYPES, ...MANIFEST_TYPES],
-  });
-  const { images, failures } = await said(call, () => client.send(command));
-  const [found] = images ?? [];
-  if (found) return found;
-  throw ecrFailure(call, failures?.[0]?.failureCode ?? 'ImageNotFound', failures?.[0]?.failureReason);
-}
-
-function assertActive({ text }: EcrImage, { imageStatus }: ImageDetail): void {
-  if (imageStatus === 'ARCHIVED') {
-    const message = `${text} is archived, and cannot be pulled before it is restored: aws ecr update-image-storage-class --target-storage-class STANDARD.`;
-    throw new OperatorError({ code: 'ImageArchived', verdict: 'terminal', message });
-  }
-  if (imageStatus !== 'ACTIVATING') return;
-  const message = `${text} is being restored from the archive, and cannot be pulled before that is done.`;
-  throw new OperatorError({ code: 'ImageActivating', verdict: 'terminal', message });
-}
-
-/** A single manifest leaves its platform to its configuration. For people: not knowing it is no error. */
-async function platformsOf(
-  client: ECRClient,
-  image: EcrImage,
-  found: Image | undefined,
-): Promise<readonly string[] | undefined> {
-  const layerDigest = configDigestOf(found?.imageManifest);
-  if (layerDigest === undefined) return platformsOfIndex(found?.imageManifest);
-  try {
-    const command = new GetDownloadUrlForLayerCommand({ ...repositoryOf(image), layerDigest });
-    const { downloadUrl } = await client.send(command);
-    return downloadUrl === undefined ? undefined : platformOfConfig(await download(downloadUrl));
-  } catch {
-    return undefined;
-  }
-}
-
-/** The URL is signed for this one object: no credentials go along. */
-async function download(url: string): Promise<string> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
-  const isSmall = Number(response.headers.get('content-length') ?? 0) <= MAX_CONFIG_BYTES;
-  if (response.ok && isSmall) return await response.text();
-  await response.body?.cancel();
-  return '';
-}
-
-/** What is missing may be somewhere else, and come with the first pull. Not being told is being told no. */
-async function isCached(client: ECRClient, { ecr, repository }: EcrImage): Promise<boolean> {
-  try {
-    const command = new DescribePullThroughCacheRulesCommand({ registryId: ecr.account, maxResults: 1_000 });
-    const { pullThroughCacheRules = [] } = await client.send(command);
-    return pullThroughCacheRules.some(
-      ({ ecrRepositoryPrefix = '' }) =>
-        ecrRepositoryPrefix === 'ROOT' || repository.startsWith(`${ecrRepositoryPrefix}/`),
-    );
-  } catch {
-    return false;
-  }
-}
-
-async function unlessDenied<T>(asked: Promise<T>, mayBeDenied = true): Promise<T | undefined> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (mayBeDenied && hasCode(error, 'ImageAccessDenied')) return undefined;
-    throw error;
-  }
-}
-
-async function said<T>(call: EcrCall, ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (error) {
-    throw ecrError(call, error);
-  }
-}
-
-function repositoryOf({ ecr, repository }: EcrImage) {
-  return { registryId: ecr.account, repositoryName: repository };
 }

@@ -1,15 +1,17 @@
-import { placeOf } from '../api/arn.ts';
+import { placeOf, queueArnOf } from '../api/arn.ts';
 import { parseQueueUrl } from '../api/queue-url.ts';
 import type { QueueReader } from '../plan/queue-reader.ts';
 import type { QueueReaders, ReaderState } from '../world.ts';
 import type { AwsCredentials, AwsIdentities, AwsIdentity, CredentialProvider } from './aws-identities.ts';
 import { IdleMap } from './idle-map.ts';
 import { isGranted, type OperatorGrants } from './operator-grants.ts';
-import type { AccountName } from './role-account.ts';
+import { sessionPolicy } from './session-policy.ts';
 import { type TenantOptions, TenantSession } from './tenant-session.ts';
 
 export interface IdentitiesOptions extends TenantOptions {
   readonly grants: OperatorGrants;
+  /** Sessions of roles are narrowed to the queue that they are for: one for each queue instead of one for each account. */
+  readonly narrow: boolean;
   /** The operator's own credentials; called only for readers that the grants name. */
   readonly own: () => Promise<AwsCredentials>;
 }
@@ -30,8 +32,15 @@ export class Identities implements AwsIdentities, QueueReaders {
   }
 
   identityOf(reader: QueueReader): AwsIdentity {
-    if (isGranted(reader, this.#options.grants)) return { kind: 'operator' };
-    return { kind: 'serviceAccount', namespace: reader.namespace, name: reader.serviceAccountName };
+    const { grants, narrow } = this.#options;
+    if (isGranted(reader, grants)) return { kind: 'operator' };
+    const queue = narrow ? parseQueueUrl(reader.url) : undefined;
+    return {
+      kind: 'serviceAccount',
+      namespace: reader.namespace,
+      name: reader.serviceAccountName,
+      ...(queue && { queueArn: queueArnOf(queue, grants.defaultRegion) }),
+    };
   }
 
   credentialsFor(identity: AwsIdentity, region: string): CredentialProvider {
@@ -57,11 +66,14 @@ export class Identities implements AwsIdentities, QueueReaders {
     this.#sessions.clear();
   }
 
-  #session({ namespace, name }: AccountName, region: string): TenantSession {
-    const make = () => new TenantSession({ namespace, name }, region, this.#options);
-    return this.#sessions.use(`${region} ${namespace}/${name}`, make);
+  #session({ namespace, name, queueArn }: TenantIdentity, region: string): TenantSession {
+    const policy = queueArn === undefined ? undefined : sessionPolicy(queueArn);
+    const make = () => new TenantSession({ namespace, name }, { region, policy }, this.#options);
+    return this.#sessions.use(`${region} ${namespace}/${name} ${queueArn ?? ''}`, make);
   }
 }
+
+type TenantIdentity = Extract<AwsIdentity, { kind: 'serviceAccount' }>;
 
 function asProvider(get: () => Promise<AwsCredentials>): CredentialProvider {
   return Object.assign(async () => await get(), { memoized: true } as const);

@@ -1,4 +1,5 @@
-import { OperatorError, type Verdict } from '../errors.ts';
+import { OperatorError } from '../errors.ts';
+import { classNamed, type ErrorClass, type ErrorHandling, THROTTLED_NAMES, wordsOf } from './error-class.ts';
 import { type AccountName, ANNOTATION_ROLE, type RoleAccount } from './role-account.ts';
 
 /** Who asked STS for what. */
@@ -8,19 +9,11 @@ export interface RoleRequest extends AccountName {
   readonly token: string;
 }
 
-interface Class {
-  readonly code: string;
-  readonly verdict: Verdict;
-  readonly names: readonly string[];
-  /** What somebody must do; ends up in a condition. */
-  readonly remedy?: (request: RoleRequest) => string;
-}
-
 /**
  * What STS says to AssumeRoleWithWebIdentity, sorted as SQS's errors are: configuration is `terminal` and names its
  * remedy, what passes is `retry`.
  */
-const CLASSES: readonly Class[] = [
+const CLASSES: readonly ErrorClass<RoleRequest>[] = [
   {
     code: 'RoleRefused',
     verdict: 'terminal',
@@ -35,7 +28,7 @@ const CLASSES: readonly Class[] = [
     names: ['InvalidIdentityToken', 'InvalidIdentityTokenException', 'IDPRejectedClaim'],
     remedy: ({ account }) =>
       `The account of ${account.roleArn} needs an IAM OIDC provider for this cluster's issuer, with the audience ` +
-      `${account.audience}.`,
+      `${account.audience} (eksctl utils associate-iam-oidc-provider --cluster <cluster> --approve).`,
   },
   {
     code: 'StsRegionDisabled',
@@ -51,14 +44,16 @@ const CLASSES: readonly Class[] = [
       `Correct the annotation ${ANNOTATION_ROLE} of ServiceAccount ${namespace}/${name}.`,
   },
   {
-    code: 'Throttled',
-    verdict: 'retry',
-    names: ['Throttling', 'ThrottlingException', 'ThrottledException', 'RequestLimitExceeded'],
+    code: 'SessionPolicyRefused',
+    verdict: 'terminal',
+    names: ['PackedPolicyTooLarge', 'PackedPolicyTooLargeException', 'MalformedPolicyDocument'],
+    remedy: () => 'Start the operator without --narrow-sessions.',
   },
+  { code: 'Throttled', verdict: 'retry', names: THROTTLED_NAMES },
 ];
 
 /** A new token is made for every request, so that one that ran out, or a provider that did not answer, passes. */
-const OTHER: Omit<Class, 'names'> = { code: 'StsUnreachable', verdict: 'retry' };
+const OTHER: ErrorHandling<RoleRequest> = { code: 'StsUnreachable', verdict: 'retry' };
 
 /** Tokens, however they come into a message: STS quotes what it finds malformed. */
 const TOKEN = /[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}/g;
@@ -66,10 +61,9 @@ const TOKEN = /[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}/g;
 /** What went wrong in asking STS; never quotes the token, and has no `cause`, which might. */
 export function stsError(request: RoleRequest, error: unknown): OperatorError {
   if (error instanceof OperatorError) return error;
-  const name = error instanceof Error ? error.name : 'Error';
-  const text = error instanceof Error ? error.message : String(error);
-  const { code, verdict, remedy } = CLASSES.find(({ names }) => names.includes(name)) ?? OTHER;
-  const clean = text.replaceAll(request.token, '…').replaceAll(TOKEN, '…').replaceAll(/\s+/g, ' ').trim();
-  const message = [`AssumeRoleWithWebIdentity: ${name}: ${clean}.`.replace(/\.\.$/, '.'), remedy?.(request)];
+  const { name, text } = wordsOf(error);
+  const { code, verdict, remedy } = classNamed(CLASSES, name, OTHER);
+  const clean = text.replaceAll(request.token, '…').replaceAll(TOKEN, '…');
+  const message = [`AssumeRoleWithWebIdentity: ${name}: ${clean}.`, remedy?.(request)];
   return new OperatorError({ code, verdict, message: message.filter(Boolean).join(' ') });
 }

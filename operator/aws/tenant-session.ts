@@ -64,8 +64,16 @@ interface Failure {
   readonly retryAtMs: number;
 }
 
+/** What is asked of STS apart from the role. */
+export interface SessionScope {
+  /** Where STS is asked. */
+  readonly region: string;
+  /** The session may do only what this and the role allow; undefined: what the role allows. */
+  readonly policy: string | undefined;
+}
+
 /**
- * One ServiceAccount in one region: its role's credentials, had when first asked for and kept fresh by being asked for.
+ * One ServiceAccount in one scope: its role's credentials, had when first asked for and kept fresh by being asked for.
  * There is no timer, so that one who is no longer asked costs nothing. Those who ask at once share one request.
  *
  *   in its first half    used
@@ -75,16 +83,16 @@ interface Failure {
  */
 export class TenantSession {
   readonly #account: AccountName;
-  readonly #region: string;
+  readonly #scope: SessionScope;
   readonly #options: TenantOptions;
   #held: Held | undefined;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #failure: Failure | undefined;
   #looking: Promise<Held> | undefined;
 
-  constructor(account: AccountName, region: string, options: TenantOptions) {
+  constructor(account: AccountName, scope: SessionScope, options: TenantOptions) {
     this.#account = account;
-    this.#region = region;
+    this.#scope = scope;
     this.#options = options;
   }
 
@@ -162,7 +170,7 @@ export class TenantSession {
     const { namespace, name } = this.#account;
     const { api } = this.#options;
     const object = await this.#ask(() => api.get(SERVICE_ACCOUNTS, namespace, name));
-    return roleAccountFrom(object, this.#account, partitionOf(this.#region));
+    return roleAccountFrom(object, this.#account, partitionOf(this.#scope.region));
   }
 
   async #assume(account: RoleAccount): Promise<Held> {
@@ -177,7 +185,7 @@ export class TenantSession {
       ...this.#account,
       account,
       token,
-      region: this.#region,
+      ...this.#scope,
       durationSeconds: SESSION_SECONDS,
     });
     return {

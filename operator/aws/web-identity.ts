@@ -4,6 +4,7 @@ import type { AwsCredentials } from './aws-identities.ts';
 import { httpHandler } from './http-handler.ts';
 import type { AccountName } from './role-account.ts';
 import { type RoleRequest, stsError } from './sts-errors.ts';
+import type { SessionScope } from './tenant-session.ts';
 
 /** One request; a new one is made soon. In milliseconds. */
 const TIMEOUT_MS = 5_000;
@@ -15,8 +16,7 @@ const MAX_SOCKETS = 32;
 const MAX_SESSION_NAME = 64;
 
 /** A role to be had for a while. */
-export interface SessionRequest extends RoleRequest {
-  readonly region: string;
+export interface SessionRequest extends RoleRequest, SessionScope {
   readonly durationSeconds: number;
 }
 
@@ -41,6 +41,7 @@ export class WebIdentity {
       roleSessionName: sessionName(request),
       webIdentityToken: request.token,
       durationSeconds: request.durationSeconds,
+      ...(request.policy !== undefined && { policy: request.policy }),
       clientConfig: {
         region: request.region,
         ...(this.#endpoint !== undefined && { endpoint: this.#endpoint }),

@@ -17,6 +17,12 @@ const PATCH_CONTENT_TYPE = {
   apply: 'application/apply-patch+yaml',
 } as const;
 
+/** What a write answers with: the object, or (for large ones) no more than its `metadata`. */
+const ACCEPT = {
+  object: 'application/json',
+  metadata: 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io, application/json',
+} as const;
+
 export interface ListOptions {
   /** Undefined: all namespaces, or a resource without namespaces. */
   readonly namespace?: string | undefined;
@@ -35,6 +41,8 @@ export interface CreateOptions {
   readonly dryRun?: boolean;
   readonly timeoutMs?: number;
   readonly fieldManager?: string;
+  /** Default `object`. */
+  readonly answer?: keyof typeof ACCEPT;
 }
 
 export interface PatchOptions {
@@ -44,6 +52,8 @@ export interface PatchOptions {
   /** Only with `apply`: take fields over from other owners. */
   readonly force?: boolean;
   readonly fieldManager?: string;
+  /** Default `object`. */
+  readonly answer?: keyof typeof ACCEPT;
 }
 
 export interface DeleteOptions {
@@ -73,6 +83,7 @@ interface Call {
   readonly query?: Query;
   readonly body?: unknown;
   readonly contentType?: string;
+  readonly answer?: keyof typeof ACCEPT | undefined;
   readonly timeoutMs?: number | undefined;
   /** What the process must be allowed to do; undefined: anybody may ask this. */
   readonly right?: Right | undefined;
@@ -122,7 +133,7 @@ export class RestClient {
     }
   }
 
-  /** The stored object. `AlreadyExists` when the name is taken. */
+  /** The stored object, or its metadata. `AlreadyExists` when the name is taken. */
   async create(
     resource: Resource,
     namespace: string | undefined,
@@ -138,6 +149,7 @@ export class RestClient {
       query: { fieldManager: options.fieldManager ?? FIELD_MANAGER, dryRun: isDryRun ? 'All' : undefined },
       body,
       contentType: 'application/json',
+      answer: options.answer,
       timeoutMs: options.timeoutMs,
       right: isDryRun ? undefined : rightTo('create', resource),
     });
@@ -168,7 +180,7 @@ export class RestClient {
     return parseToken(attempt, text);
   }
 
-  /** The stored object. A `metadata.resourceVersion` or a `test` in the body makes it conditional: `Conflict`, `Invalid`. */
+  /** The stored object, or its metadata. A `metadata.resourceVersion` or a `test` in the body makes it conditional: `Conflict`, `Invalid`. */
   // oxlint-disable-next-line max-params -- the address of an object takes three
   async patch(
     resource: Resource,
@@ -186,6 +198,7 @@ export class RestClient {
       query: { fieldManager: options.fieldManager ?? FIELD_MANAGER, force: options.force },
       body,
       contentType: PATCH_CONTENT_TYPE[options.type],
+      answer: options.answer,
       timeoutMs: options.timeoutMs,
       right: rightTo('patch', resource),
     });
@@ -251,7 +264,7 @@ export class RestClient {
       method: call.method,
       path: withQuery(call.path, call.query ?? {}),
       headers: {
-        accept: 'application/json',
+        accept: ACCEPT[call.answer ?? 'object'],
         'user-agent': USER_AGENT,
         ...(call.contentType === undefined ? {} : { 'content-type': call.contentType }),
       },

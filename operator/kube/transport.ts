@@ -45,8 +45,8 @@ export interface Transport {
 
 export interface TransportOptions {
   /**
-   * Most connections to the API server, default 64. Watches may take half of them (each pins one), calls the rest and
-   * wait in line when all are busy.
+   * Most connections that calls share, default 64; they wait in line when all are busy. Each watch has one of its own
+   * beside them: as many as there are watches, which grow with the namespaces that are served.
    */
   readonly connections?: number;
 }
@@ -68,7 +68,7 @@ export function loadKubeConfig(options: { kubeconfigPath?: string } = {}): KubeC
 }
 
 /**
- * One pool of HTTP/1.1 connections for everything. HTTP/2 would put all calls and watches on one connection, and when
+ * HTTP/1.1 connections: a pool for calls, and one for each watch. HTTP/2 would put all calls and watches on one connection, and when
  * that one goes silent undici never leaves it. Credentials are asked from `kubeConfig` for every request, which reads a
  * token file again after a minute and runs an exec plugin again after expiry; when certificates change on disk, new
  * requests use a new pool and the old one ends with its last request.
@@ -77,15 +77,21 @@ export function createTransport(kubeConfig: KubeConfig, options: TransportOption
   return new PooledTransport(kubeConfig, options.connections ?? DEFAULT_CONNECTIONS);
 }
 
+/** Connections that were made with the same certificates. */
+interface Pools {
+  readonly fingerprint: string;
+  readonly calls: Agent;
+  readonly watches: Agent;
+}
+
 class PooledTransport implements Transport {
   readonly #kubeConfig: KubeConfig;
   readonly #connections: number;
   readonly #origin: string;
   readonly #basePath: string;
-  /** Pools that are not closed yet: the current one and older ones that still have requests. */
+  /** Those that are not closed yet: the current ones and older ones that still have requests. */
   readonly #agents = new Set<Agent>();
-  #current: { readonly fingerprint: string; readonly agent: Agent } | undefined;
-  #streams = 0;
+  #current: Pools | undefined;
 
   constructor(kubeConfig: KubeConfig, connections: number) {
     const cluster = kubeConfig.getCurrentCluster();
@@ -102,32 +108,8 @@ class PooledTransport implements Transport {
   }
 
   async send(request: TransportRequest): Promise<TransportResponse> {
-    if (!request.isStream) return await this.#request(request);
-    const streamsMax = Math.floor(this.#connections / 2);
-    if (this.#streams >= streamsMax) throw tooManyStreams(streamsMax);
-    this.#streams += 1;
-    let isOpen = false;
-    try {
-      const response = await this.#request(request);
-      // Whoever reads gets the error from the iterator; an abandoned body must not bring the process down with it.
-      response.body.on('error', () => undefined);
-      response.body.once('close', () => {
-        this.#streams -= 1;
-      });
-      isOpen = true;
-      return response;
-    } finally {
-      if (!isOpen) this.#streams -= 1;
-    }
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([...this.#agents].map(async (agent) => await agent.destroy()));
-    this.#current = undefined;
-  }
-
-  async #request(request: TransportRequest) {
-    const { agent, headers } = await this.#authenticated();
+    const { pools, headers } = await this.#authenticated();
+    const agent = request.isStream ? pools.watches : pools.calls;
     const { statusCode, ...response } = await gated(agent, request.beforeSending).request({
       origin: this.#origin,
       method: request.method,
@@ -138,28 +120,40 @@ class PooledTransport implements Transport {
       // A watch may be silent for long; the reflector has its own idea of too long.
       ...(request.isStream ? { bodyTimeout: 0 } : {}),
     });
+    // Whoever reads gets the error from the iterator; an abandoned watch must not bring the process down with it.
+    if (request.isStream) response.body.on('error', () => undefined);
     return { status: statusCode, headers: response.headers, body: response.body };
   }
 
-  async #authenticated(): Promise<{ agent: Agent; headers: Record<string, string> }> {
+  async close(): Promise<void> {
+    await Promise.all([...this.#agents].map(async (agent) => await agent.destroy()));
+    this.#current = undefined;
+  }
+
+  async #authenticated(): Promise<{ pools: Pools; headers: Record<string, string> }> {
     const applied: RequestOptions = {};
     try {
       await this.#kubeConfig.applyToHTTPSOptions(applied);
     } catch (cause) {
       throw credentialsError(cause);
     }
-    return { agent: this.#agentFor(applied), headers: headersOf(applied) };
+    return { pools: this.#poolsFor(applied), headers: headersOf(applied) };
   }
 
-  #agentFor(applied: RequestOptions): Agent {
+  #poolsFor(applied: RequestOptions): Pools {
     const fingerprint = fingerprintOf(applied);
-    if (this.#current?.fingerprint === fingerprint) return this.#current.agent;
-    const outdated = this.#current?.agent;
-    const agent = newAgent(applied, this.#connections);
-    this.#agents.add(agent);
-    this.#current = { fingerprint, agent };
-    if (outdated !== undefined) void this.#retire(outdated);
-    return agent;
+    if (this.#current?.fingerprint === fingerprint) return this.#current;
+    const outdated = this.#current;
+    // `null`: no limit.
+    const pools = {
+      fingerprint,
+      calls: newAgent(applied, this.#connections),
+      watches: newAgent(applied, null),
+    };
+    for (const agent of [pools.calls, pools.watches]) this.#agents.add(agent);
+    this.#current = pools;
+    if (outdated) for (const agent of [outdated.calls, outdated.watches]) void this.#retire(agent);
+    return pools;
   }
 
   async #retire(agent: Agent): Promise<void> {
@@ -192,7 +186,7 @@ class GatedHandler extends DecoratorHandler {
   }
 }
 
-function newAgent(applied: RequestOptions, connections: number): Agent {
+function newAgent(applied: RequestOptions, connections: number | null): Agent {
   const { ca, cert, key, passphrase, rejectUnauthorized, servername } = applied;
   return new Agent({
     allowH2: false,
@@ -238,14 +232,6 @@ function credentialsError(cause: unknown): OperatorError {
     code: 'Unauthorized',
     verdict: 'retry',
     message: `kubernetes credentials are not available${code}`,
-  });
-}
-
-function tooManyStreams(streamsMax: number): OperatorError {
-  return new OperatorError({
-    code: 'TooManyWatches',
-    verdict: 'retry',
-    message: `at most ${streamsMax} watches fit the connection pool, raise its size`,
   });
 }
 

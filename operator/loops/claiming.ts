@@ -109,9 +109,12 @@ interface Met {
 /** The Job, created or met; in both cases it is in the cache then. `onUnknown`: nobody knows whether it will be there. */
 async function createOrMeet(job: KubeObject, world: World, onUnknown: () => void): Promise<Met> {
   try {
-    const object = await world.kube.create(JOBS, job.metadata.namespace ?? '', job, {
+    const { metadata } = await world.kube.create(JOBS, job.metadata.namespace ?? '', job, {
       timeoutMs: CREATE_TIMEOUT_MS,
+      answer: 'metadata',
     });
+    // As it was sent, without the server's defaults: no decision reads those.
+    const object = { ...job, metadata };
     world.caches.jobs.put(object);
     return { object, isNew: true };
   } catch (error) {

@@ -51,6 +51,8 @@ export class Controller {
           this.#queue.add(key);
         },
         onRestored: (key) => this.#queue.add(key),
+        onAnswer: (key, queue, error) =>
+          this.#sessions.get(key)?.rights.note(queue, 'ChangeMessageVisibility', error),
       }),
       queueUsers: new QueueUsers((key) => this.#queue.add(key)),
     };

@@ -1,8 +1,9 @@
-import { messageOf } from '../errors.ts';
+import { messageOf, type OperatorError } from '../errors.ts';
 import { dueAt, outlivesCreate, renewalSeconds, trustedUntil } from '../plan/lease.ts';
 import type { QueueRef } from '../plan/message.ts';
 import type { Lease } from '../plan/plan.ts';
 import { readerKey } from '../plan/queue-reader.ts';
+import { remember } from '../plan/remember.ts';
 import type { Clock, Log } from '../ports.ts';
 import type { EntryResult, MessageQueue } from '../world.ts';
 
@@ -20,6 +21,8 @@ export interface HeartbeatOptions {
    * message will be delivered again and its Job adopts it. Told once for each delivery.
    */
   readonly onLost: (key: string, messageId: string) => void;
+  /** What SQS said to a renewal; `error` undefined: yes. */
+  readonly onAnswer?: (key: string, queue: QueueRef, error: OperatorError | undefined) => void;
   /** A lease that had run out, or nearly so, is good again: what waited for it may go on. */
   readonly onRestored: (key: string) => void;
 }
@@ -67,7 +70,7 @@ export class Heartbeat {
    * themselves.
    */
   publish(key: string, leases: readonly Lease[]): void {
-    const named = new Set(leases.map(idOf));
+    const named = new Set(leases.map(idOfLease));
     for (const id of this.#idsOf.get(key) ?? []) if (!named.has(id)) this.#forget(id);
     for (const lease of leases) this.#keep(key, lease);
   }
@@ -118,8 +121,9 @@ export class Heartbeat {
   }
 
   #keep(key: string, lease: Lease): void {
-    const id = idOf(lease);
+    const id = idOfLease(lease);
     const known = this.#kept.get(id);
+    if (known?.lease === lease && known.key === key) return;
     if (known && known.lease.receivedAtMs > lease.receivedAtMs) return;
     if (known?.lease.receiptHandle === lease.receiptHandle && known.key === key) {
       const { visibilityTimeoutSeconds: before } = known.lease;
@@ -195,6 +199,7 @@ export class Heartbeat {
     for (const [index, kept] of group.members.entries()) {
       kept.renewal = undefined;
       const error = results?.[index]?.error;
+      if (results) this.#options.onAnswer?.(kept.key, group.queue, error);
       if (results && !error) {
         this.#renewed(kept, group.seconds, startedAtMs);
       } else if (error?.verdict === 'lost') {
@@ -261,3 +266,6 @@ function groupForRenewal(due: readonly Kept[], nowMs: number): readonly RenewalG
 function idOf({ queue, messageId }: Pick<Lease, 'queue' | 'messageId'>): string {
   return `${queue.namespace} ${queue.arn} ${messageId}`;
 }
+
+/** Every turn names every lease of its key again. */
+const idOfLease = remember((lease: Lease) => idOf(lease));

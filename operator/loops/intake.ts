@@ -4,8 +4,8 @@ import { MIN_RECEIVE_TIMEOUT_SECONDS } from '../plan/lease.ts';
 import type { Message } from '../plan/message.ts';
 import { inLine } from '../plan/message-group.ts';
 import type { IntakeTarget } from '../plan/plan.ts';
+import type { Problem } from '../plan/problem.ts';
 import { readerKey } from '../plan/queue-reader.ts';
-import type { Problem } from '../plan/snapshot.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import type { MessageQueue } from '../world.ts';
 

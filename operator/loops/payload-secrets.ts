@@ -22,7 +22,7 @@ export async function makePayload({ secrets, job }: ClaimAction, world: World): 
 async function makeOne(secret: KubeObject, job: KubeObject, world: World): Promise<void> {
   const { namespace = '', name } = secret.metadata;
   try {
-    await world.kube.create(SECRETS, namespace, secret);
+    await world.kube.create(SECRETS, namespace, secret, { answer: 'metadata' });
   } catch (error) {
     if (!hasCode(error, 'AlreadyExists')) throw error;
     // With its Job it is what the Job needs, and creating that Job tells. Without one it was left behind, perhaps by
@@ -30,7 +30,7 @@ async function makeOne(secret: KubeObject, job: KubeObject, world: World): Promi
     if (await world.kube.get(JOBS, namespace, job.metadata.name)) return;
     const left = await world.kube.get(SECRETS, namespace, name);
     await world.kube.delete(SECRETS, namespace, name, uidOf(left));
-    await world.kube.create(SECRETS, namespace, secret);
+    await world.kube.create(SECRETS, namespace, secret, { answer: 'metadata' });
   }
 }
 
@@ -67,7 +67,8 @@ async function setOwners(
   world: World,
 ): Promise<void> {
   try {
-    await world.kube.patch(SECRETS, namespace, name, { metadata: { ownerReferences } }, { type: 'merge' });
+    const options = { type: 'merge', answer: 'metadata' } as const;
+    await world.kube.patch(SECRETS, namespace, name, { metadata: { ownerReferences } }, options);
   } catch (error) {
     world.log.warn({ secret: name, error: messageOf(error) }, 'owner of a payload could not be changed');
   }

@@ -3,7 +3,7 @@ import type { BatchQueue } from '../api/batch-queue.ts';
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import { CHECKING, type Check, type CheckName, type Preflight, unchecked } from '../plan/preflight.ts';
 import type { ResolvedImages } from '../plan/resolved-images.ts';
-import type { RevisionTemplate } from '../plan/snapshot.ts';
+import type { RevisionTemplate } from '../plan/revision-facts.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 
 /** What passed is looked at again after this long, in milliseconds; spread by a quarter. */

@@ -59,7 +59,10 @@ export class PullSecretKeeper implements PreflightCheck {
     const { metadata, spec } = subject.queue;
     const { namespace = '' } = metadata;
     if (!spec.imagePullSecret)
-      return passed('NotConfigured', 'No pull secret is named: nodes pull with credentials of their own.');
+      return passed(
+        'NotConfigured',
+        'No pull secret is named: nodes pull with credentials of their own, not with the role of a ServiceAccount.',
+      );
     const { name, refresh } = spec.imagePullSecret;
     const look = () =>
       refresh ? this.#keep(subject, namespace, name) : this.#lookAt(subject, namespace, name);
@@ -191,6 +194,9 @@ function notRefreshed(
   if (!(error instanceof OperatorError) || error.verdict === 'retry') throw error;
   const untilMs = goodUntil(secret, hosts);
   const rest = untilMs === undefined ? '' : ` The token in it is good until ${isoSeconds(untilMs)}.`;
-  const message = `Secret ${name} cannot be refreshed: ${messageOf(error).replace(/\.$/, '')}.${rest}`;
-  return warned(error.code === 'Forbidden' ? 'SecretWriteForbidden' : error.code, message);
+  const message = `Secret ${name} cannot be refreshed: ${messageOf(error).replace(/\.$/, '')}.`;
+  if (error.code !== 'Forbidden') return warned(error.code, `${message}${rest}`);
+  const remedy =
+    ' Let the ClusterRole batchqueue-operator get, create and patch secrets: kubectl apply -k deploy/operator.';
+  return warned('SecretWriteForbidden', `${message}${remedy}${rest}`);
 }

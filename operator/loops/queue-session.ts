@@ -6,12 +6,15 @@ import type { HoldMemory } from '../plan/intake-hold.ts';
 import type { InboxMessage, Message } from '../plan/message.ts';
 import type { ClaimAction, Lease } from '../plan/plan.ts';
 import { readerOf } from '../plan/queue-reader.ts';
-import type { Arrivals, StartEvents, TemplateCheck, UnconfirmedClaim } from '../plan/snapshot.ts';
+import { remember } from '../plan/remember.ts';
+import type { Arrivals, TemplateCheck, UnconfirmedClaim } from '../plan/snapshot.ts';
+import type { StartEvents } from '../plan/start-facts.ts';
 import type { KubeObject, QueueCount } from '../ports.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
 import { type CheckSubject, type PreflightCheck, QueuePreflight } from './preflight.ts';
 import { QueueObserver } from './queue-observer.ts';
+import { QueueRights } from './queue-rights.ts';
 
 /** Payload Secrets without a Job are looked for this long after they may have been left behind, in milliseconds. */
 const SWEEP_DELAY_MS = 600_000;
@@ -41,6 +44,7 @@ export interface UnwrittenStatus {
 export class QueueSession {
   readonly intake: Intake;
   readonly observer: QueueObserver;
+  readonly rights: QueueRights;
   readonly preflight: QueuePreflight;
   /** Adds to a counter that people watch; by 1 unless said. */
   readonly count: (what: QueueCount, by?: number) => void;
@@ -77,7 +81,8 @@ export class QueueSession {
     this.#clock = options.clock;
     this.count = options.count ?? (() => undefined);
     this.sweepAtMs = options.clock.now() + SWEEP_DELAY_MS;
-    this.observer = new QueueObserver({ ...options, onChange: options.onChange });
+    this.observer = new QueueObserver(options);
+    this.rights = new QueueRights(options);
     this.preflight = new QueuePreflight(options);
     this.intake = new Intake({
       ...options,
@@ -85,6 +90,7 @@ export class QueueSession {
         options.heartbeat.hold(options.key, leaseOf(message));
         this.count('messagesReceived');
         this.observer.stir();
+        this.rights.stir();
         options.onChange();
       },
     });
@@ -109,7 +115,9 @@ export class QueueSession {
     this.preflight.watch(subject);
     // Without an account nobody can be asked, and one that has come right is told from the queue's first answer.
     const isReadable = this.preflight.answers().serviceAccount?.holdsIntake !== true;
-    this.observer.watch(subject && isReadable ? readerOf(subject.queue) : undefined);
+    const reader = subject && isReadable ? readerOf(subject.queue) : undefined;
+    this.observer.watch(reader);
+    this.rights.watch(reader);
   }
 
   /** Pods are refused by a registry now, or not: when that begins, the pull secret is looked at at once. */
@@ -126,6 +134,7 @@ export class QueueSession {
 
   /** Creates that were never answered and may still arrive. One whose messages are all gone is of no interest. */
   unconfirmed(): readonly UnconfirmedClaim[] {
+    if (this.#unconfirmed.size === 0) return [];
     const here = new Set(this.intake.inbox().map(({ id }) => id));
     for (const [name, { action }] of this.#unconfirmed) {
       if (!action.messages.some(({ id }) => here.has(id))) this.#unconfirmed.delete(name);
@@ -163,12 +172,11 @@ export class QueueSession {
   publishLeases(jobLeases: readonly Lease[]): void {
     const held = new Set(jobLeases.map(({ messageId }) => messageId));
     const waiting = this.intake.inbox().filter(({ id }) => !held.has(id));
-    const inboxLeases = waiting.map((message) => leaseOf(message));
-    this.#heartbeat.publish(this.#key, [...jobLeases, ...inboxLeases]);
+    this.#heartbeat.publish(this.#key, [...jobLeases, ...waiting.map(leaseOf)]);
   }
 }
 
-function leaseOf(message: Message): Lease {
+const leaseOf = remember((message: Message): Lease => {
   const { queue, id, receiptHandle, receivedAtMs, visibilityTimeoutSeconds } = message;
   return { queue, messageId: id, receiptHandle, receivedAtMs, visibilityTimeoutSeconds };
-}
+});

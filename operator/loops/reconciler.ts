@@ -10,7 +10,8 @@ import { planQueue } from '../plan/queue-plan.ts';
 import { remember } from '../plan/remember.ts';
 import { NOTHING_RESOLVED, resolvedImagesOf } from '../plan/resolved-images.ts';
 import { currentRevision, revisionFrom, sameTemplate, templateOf } from '../plan/revision.ts';
-import type { QueueObservation, Revision, Snapshot } from '../plan/snapshot.ts';
+import type { Revision } from '../plan/revision-facts.ts';
+import type { QueueObservation, Snapshot } from '../plan/snapshot.ts';
 import type { KubeObject } from '../ports.ts';
 import { applyAction } from './apply.ts';
 import { type Subject, tell, type World } from './interpreter.ts';
@@ -122,6 +123,7 @@ function observe(namespace: string, name: string, { object, session, world, pods
       world,
     ),
     receiveProblem: session.intake.problem(),
+    rights: session.rights.known(),
     templateCheck: templateCheckOf(queue && currentRevision(queue, revisions), session),
     preflight: session.preflight.answers(),
     pods,

@@ -2,6 +2,7 @@ import { ANNOTATION_LEDGER, ANNOTATION_RESULT, FINALIZER_SETTLEMENT } from '../a
 import { hasCode } from '../errors.ts';
 import type { Claim, Fate, Ledger } from '../plan/job-facts.ts';
 import { formatLedger, groupOf, withFates } from '../plan/ledger.ts';
+import type { QueueRef } from '../plan/message.ts';
 import { inOrder } from '../plan/message-group.ts';
 import type { Settle } from '../plan/plan.ts';
 import { JOBS, PODS } from '../world.ts';
@@ -25,6 +26,7 @@ export async function settle(action: Settle, subject: Subject, world: World): Pr
     await releaseFollowers(action, subject, world);
   }
   const answers = queue ? await tellQueue(action, queue, world) : [];
+  if (queue) noteRights(answers, queue, subject);
   const isUnread = subject.object === undefined;
   const refused = answers.filter((answer) => answer.error && !mayGoUnsettled(action, answer, isUnread));
   const settled = answers.filter((answer) => !answer.error || !refused.includes(answer));
@@ -38,6 +40,20 @@ export async function settle(action: Settle, subject: Subject, world: World): Pr
   world.log.info({ ...fields, reason: action.result?.reason, note: action.note }, 'job settled');
   tellUser(action, { settled, isFinal }, subject, world);
   if (refused[0]?.error) throw refused[0].error;
+}
+
+/** A copy that is stored is deleted after that, so that of a refusal only its code tells what was refused. */
+function noteRights(answers: readonly Answer[], queue: QueueRef, { session }: Subject): void {
+  for (const { verdict, error } of answers) {
+    if (verdict.does === 'copy' && !hasCode(error, 'QueueAccessDenied'))
+      session.rights.note(queue, 'SendMessage', error);
+    else
+      session.rights.note(
+        queue,
+        verdict.does === 'release' || verdict.does === 'reject' ? 'ChangeMessageVisibility' : 'DeleteMessage',
+        error,
+      );
+  }
 }
 
 const COUNT_OF_FATE = {
@@ -92,7 +108,10 @@ async function record({ action, settled, isFinal }: Outcome, world: World): Prom
     },
   };
   try {
-    world.caches.jobs.put(await world.kube.patch(JOBS, namespace, name, body, { type: 'merge' }));
+    const options = { type: 'merge', answer: 'metadata' } as const;
+    const { metadata } = await world.kube.patch(JOBS, namespace, name, body, options);
+    // The resourceVersion has vouched for the rest of it.
+    world.caches.jobs.put({ ...claim.job, metadata });
   } catch (error) {
     if (!hasCode(error, 'NotFound')) throw error;
     // Or the next plan would settle it again, until the watch tells.

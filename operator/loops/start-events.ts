@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { messageOf } from '../errors.ts';
 import type { Action } from '../plan/plan.ts';
-import type { StartEvent } from '../plan/snapshot.ts';
+import type { StartEvent } from '../plan/start-facts.ts';
 import type { KubeObject } from '../ports.ts';
 import { EVENTS } from '../world.ts';
 import type { Subject, World } from './interpreter.ts';

@@ -45,7 +45,8 @@ function succeeded({ claim, result }: Settle, settled: readonly Answer[]): Happe
     return { type: 'Warning', reason: 'MessageRejected', note: text };
   }
   if (settled.length === 0) return undefined;
-  return { reason: 'JobSucceeded', note: `Job ${name} succeeded; ${messagesOf(settled)} deleted.` };
+  const words = result?.message ? `: ${result.message}` : '';
+  return { reason: 'JobSucceeded', note: `Job ${name} succeeded${words}; ${messagesOf(settled)} deleted.` };
 }
 
 function failed({ claim, result }: Settle, settled: readonly Answer[]): Happening {

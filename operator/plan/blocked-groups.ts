@@ -12,6 +12,7 @@ import type { Snapshot } from './snapshot.ts';
 export const blockedGroups: (snapshot: Snapshot) => BlockedGroup[] | undefined = remember(findBlockedGroups);
 
 function findBlockedGroups({ claims, inbox, observation }: Snapshot): BlockedGroup[] | undefined {
+  if (!claims.some(({ ledger }) => ledger?.messages[0]?.groupId !== undefined)) return undefined;
   const maxReceives = observation.kind === 'reachable' ? observation.attributes.maxReceiveCount : undefined;
   const newestOfGroup = new Map<string, Claim>();
   for (const claim of newestClaims(claims).values()) {

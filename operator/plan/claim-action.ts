@@ -8,7 +8,7 @@ import { traceparentOf } from './messages-file.ts';
 import { payloadOf, planPayload } from './payload.ts';
 import type { ClaimAction, RerunAction } from './plan.ts';
 import { readJson } from './read-json.ts';
-import type { Revision } from './snapshot.ts';
+import type { Revision } from './revision-facts.ts';
 
 /** What shall run as one Job. */
 export interface ClaimIngredients {

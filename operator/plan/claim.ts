@@ -117,15 +117,18 @@ export const newestClaims: (claims: readonly Claim[]) => ReadonlyMap<string, Cla
 function findNewest(claims: readonly Claim[]): ReadonlyMap<string, Claim> {
   const newest = new Map<string, Claim>();
   for (const claim of claims) {
-    const { ledger } = claim;
-    for (const { id } of ledger?.messages ?? []) {
-      const key = messageKey(ledger?.queue, id);
+    for (const key of keysOf(claim)) {
       const known = newest.get(key);
       if (!known || isNewer(claim, known)) newest.set(key, claim);
     }
   }
   return newest;
 }
+
+/** The messages of a claim, by `messageKey`. */
+const keysOf = remember(({ ledger }: Claim) => {
+  return (ledger?.messages ?? []).map(({ id }) => messageKey(ledger?.queue, id));
+});
 
 function isNewer(a: Claim, b: Claim): boolean {
   return attemptOf(a) - attemptOf(b) > 0 || (attemptOf(a) === attemptOf(b) && runOf(a) > runOf(b));

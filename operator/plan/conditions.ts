@@ -3,8 +3,9 @@ import { deadLetterConfigured } from './dead-letter-condition.ts';
 import type { IntakeGate } from './intake-gate.ts';
 import { isoSeconds } from './iso-time.ts';
 import { preflightConditions, templateValid } from './job-conditions.ts';
+import type { Problem } from './problem.ts';
 import { drained, queueReachable } from './queue-conditions.ts';
-import type { Problem, Snapshot } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 import { isFalse, isTrue, type Verdict } from './verdict.ts';
 
 /** Longest message of a condition, in characters, as `metav1.Condition` has it; a longer one would refuse the whole status. */
@@ -93,7 +94,9 @@ function dispatching(
 
 function queueInUse({ queueInUseBy }: Snapshot): Problem | undefined {
   if (queueInUseBy === undefined) return undefined;
-  const message = `BatchQueue ${queueInUseBy}, which is older, reads the same SQS queue, and only one of them may.`;
+  const message =
+    `BatchQueue ${queueInUseBy}, which is older, reads the same SQS queue, and only one of them may. ` +
+    'Delete one of the two, or name another queue in spec.queue.url.';
   return { reason: 'QueueInUse', message };
 }
 

@@ -1,4 +1,4 @@
-import type { Problem } from './snapshot.ts';
+import type { Problem } from './problem.ts';
 import { refusedReason, steadyWords } from './start-trouble.ts';
 
 /** First and longest pause before a refused create is tried again, in milliseconds; in between it doubles. */

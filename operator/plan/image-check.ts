@@ -1,8 +1,8 @@
 import type { PodSpec } from '../api/batch-queue.ts';
 import { type NodeFacts, nodesFor } from './node-facts.ts';
 import { type Check, faulty, passed, unchecked, warned } from './preflight.ts';
+import type { Problem } from './problem.ts';
 import type { ResolvedImage, TemplateImage } from './resolved-images.ts';
-import type { Problem } from './snapshot.ts';
 
 /** What became of one image of a template. */
 export type ImageFinding =

@@ -3,7 +3,9 @@ import { admitCreates, type CreationRefusal, isHiccup } from './creation-refusal
 import { type HoldMemory, holdProblem, nextHold, roomUnderHold, waitingTrouble } from './intake-hold.ts';
 import { type JobStart, jobStarts } from './job-start.ts';
 import type { Action, CreateAction } from './plan.ts';
-import type { Problem, Revision, Snapshot } from './snapshot.ts';
+import type { Problem } from './problem.ts';
+import type { Revision } from './revision-facts.ts';
+import type { Snapshot } from './snapshot.ts';
 import { planEventReads } from './start-events.ts';
 import { planStuckJobs } from './stuck-jobs.ts';
 

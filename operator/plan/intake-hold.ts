@@ -1,7 +1,7 @@
 import { type CreationRefusal, isHiccup } from './creation-refusal.ts';
 import type { Claim } from './job-facts.ts';
 import type { JobStart } from './job-start.ts';
-import type { Problem } from './snapshot.ts';
+import type { Problem } from './problem.ts';
 import type { StartTrouble } from './start-trouble.ts';
 import { type Ending, EX_CONFIG, misconfiguredRow, newestEndings } from './worker-endings.ts';
 

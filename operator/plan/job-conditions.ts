@@ -1,6 +1,7 @@
 import { CHECK_CONDITIONS, type Check, warned } from './preflight.ts';
+import type { Problem } from './problem.ts';
 import { missingPin } from './revision.ts';
-import type { Problem, Snapshot } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 import { checking, holding, isTrue, type Verdict } from './verdict.ts';
 
 /** What is said of what a Job needs in the cluster: what the preflight checks, and its template. */

@@ -2,7 +2,7 @@ import type { KubeObject } from '../ports.ts';
 import { isActive } from './claim.ts';
 import type { Claim } from './job-facts.ts';
 import { type PodFacts, podFactsFrom } from './pod-facts.ts';
-import type { EventSubject, StartEvent, StartEvents } from './snapshot.ts';
+import type { EventSubject, StartEvent, StartEvents } from './start-facts.ts';
 import {
   creationTrouble,
   initTrouble,

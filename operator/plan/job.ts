@@ -17,7 +17,7 @@ import { ownerReference } from './owner.ts';
 import type { Payload } from './payload.ts';
 import { addContract } from './pod-contract.ts';
 import { resolvedImagesOf, withDigests } from './resolved-images.ts';
-import type { Revision } from './snapshot.ts';
+import type { Revision } from './revision-facts.ts';
 
 /** What Kubernetes allows as the value of a label. */
 const LABEL_VALUE = /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/;

@@ -1,7 +1,8 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
 import type { Claim, Ledger } from './job-facts.ts';
 import type { InboxMessage } from './message.ts';
-import type { Arrivals, Revision, UnconfirmedClaim } from './snapshot.ts';
+import type { Revision } from './revision-facts.ts';
+import type { Arrivals, UnconfirmedClaim } from './snapshot.ts';
 
 /** What received messages are judged by. */
 export interface DispatchContext {

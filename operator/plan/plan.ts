@@ -4,7 +4,8 @@ import type { HoldMemory } from './intake-hold.ts';
 import type { Claim, HeldMessage, Ledger, WorkerResult } from './job-facts.ts';
 import type { InboxMessage, QueueRef } from './message.ts';
 import type { ResolvedImages } from './resolved-images.ts';
-import type { EventSubject, Revision } from './snapshot.ts';
+import type { Revision } from './revision-facts.ts';
+import type { EventSubject } from './start-facts.ts';
 
 /** What a reconcile turn decides: no behaviour; the loops carry it out. */
 

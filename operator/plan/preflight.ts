@@ -1,5 +1,5 @@
+import type { Problem } from './problem.ts';
 import type { ResolvedImages } from './resolved-images.ts';
-import type { Problem } from './snapshot.ts';
 
 /**
  * What is checked before the first message is received, and from then on: what a Job of this BatchQueue needs, apart

@@ -14,8 +14,8 @@ import {
 } from './docker-config.ts';
 import { isoSeconds } from './iso-time.ts';
 import { ownerReference } from './owner.ts';
+import type { Problem } from './problem.ts';
 import { readJson } from './read-json.ts';
-import type { Problem } from './snapshot.ts';
 
 /** A token is renewed at half of its life, and after six hours at the latest, in milliseconds. */
 const MAX_AGE_MS = 6 * 3_600_000;

@@ -6,9 +6,12 @@ import { checking, holding, isFalse, isTrue, type Verdict } from './verdict.ts';
 /** Said of everything that only the queue can tell. */
 export const NO_ANSWER = 'The queue has not answered yet.';
 
-export function queueReachable({ observation, receiveProblem }: Snapshot): Verdict {
+export function queueReachable({ observation, receiveProblem, rights }: Snapshot): Verdict {
   const type = 'QueueReachable';
-  if (observation.kind === 'reachable' && receiveProblem) return holding(type, receiveProblem);
+  const problem = receiveProblem ?? rights.missing;
+  if (observation.kind === 'reachable' && problem) return holding(type, problem);
+  if (observation.kind === 'reachable' && !rights.isTried)
+    return { ...checking(type, 'The permissions on the queue are being tried.'), holdsIntake: true };
   switch (observation.kind) {
     case 'unknown':
       return { ...checking(type, NO_ANSWER), holdsIntake: true };

@@ -6,16 +6,18 @@ import { planHistory } from './history.ts';
 import { planGate } from './intake-gate.ts';
 import { buildJob } from './job.ts';
 import type { Claim } from './job-facts.ts';
-import { isFifo, ledgerOf, settledThrough } from './ledger.ts';
+import { leasesOf } from './leases.ts';
+import { isFifo, ledgerOf } from './ledger.ts';
 import type { Message } from './message.ts';
-import type { Action, CreateAction, IntakeTarget, Lease, Pace, Plan } from './plan.ts';
+import type { Action, CreateAction, IntakeTarget, Pace, Plan } from './plan.ts';
 import { isHeldByPreflight } from './preflight.ts';
 import { readerOf } from './queue-reader.ts';
-import { awaitsRerun, isSuperseded, planReruns } from './rerun.ts';
+import { awaitsRerun, planReruns } from './rerun.ts';
 import { imagesToKeep } from './resolved-images.ts';
 import { currentRevision, planRevisions } from './revision.ts';
+import type { Revision } from './revision-facts.ts';
 import { planSettlement, type SettlementContext } from './settlement.ts';
-import type { Revision, Snapshot } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 import { planStatus, type StatusSubject } from './status.ts';
 
 /** While pods of a deleted Job are ending, nothing tells us when they have: look again after this long. */
@@ -147,10 +149,10 @@ function isStopping(claim: Claim): boolean {
  * itself takes off what is in its inbox and what its polls have asked for.
  */
 function planIntake(queue: BatchQueue, room: number, snapshot: Snapshot): IntakeTarget | undefined {
-  const { observation, queueInUseBy, preflight } = snapshot;
+  const { observation, queueInUseBy, preflight, rights } = snapshot;
   const { suspend, queue: settings } = queue.spec;
   if (suspend || observation.kind !== 'reachable' || queueInUseBy !== undefined) return undefined;
-  if (isHeldByPreflight(preflight)) return undefined;
+  if (!rights.isTried || rights.missing || isHeldByPreflight(preflight)) return undefined;
   const ref = { ...readerOf(queue), arn: observation.attributes.arn };
   return {
     queue: ref,
@@ -167,32 +169,6 @@ function planIntake(queue: BatchQueue, room: number, snapshot: Snapshot): Intake
  */
 function perReceiveOfGroups(batchSize: number, snapshot: Snapshot): number {
   return blockedGroups(snapshot) ? 1 : Math.min(MAX_PER_RECEIVE, batchSize);
-}
-
-/**
- * A lease is kept until its settlement is done, also while the settlement itself cannot be carried out. Not for a Job
- * whose messages a later run holds, nor for a message that SQS has taken back.
- */
-function leasesOf(
-  claims: readonly Claim[],
-  live: BatchQueue | undefined,
-  polledArn: string | undefined,
-): readonly Lease[] {
-  const newest = newestClaims(claims);
-  return claims.flatMap((claim) => {
-    const { ledger, held } = claim;
-    if (!ledger || isSuperseded(claim, newest)) return [];
-    const queue = settledThrough(ledger, live, polledArn);
-    return held
-      .filter(({ refusedAtMs }) => refusedAtMs === undefined)
-      .map((message) => ({
-        queue,
-        messageId: message.id,
-        receiptHandle: message.receiptHandle,
-        receivedAtMs: message.receivedAtMs,
-        visibilityTimeoutSeconds: ledger.visibilityTimeoutSeconds,
-      }));
-  });
 }
 
 /** A template that passes the schema may still not pass the server: asked once per revision, before intake. */

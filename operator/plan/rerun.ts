@@ -8,7 +8,7 @@ import { messageKey } from './ledger.ts';
 import type { InboxMessage } from './message.ts';
 import { payloadOf } from './payload.ts';
 import type { RerunAction } from './plan.ts';
-import type { Revision } from './snapshot.ts';
+import type { Revision } from './revision-facts.ts';
 
 /** What reruns are decided by. */
 export interface RerunContext {

@@ -5,7 +5,7 @@ import { type ImageReference, parseImageReference, pinnedTo } from '../api/image
 import { ANNOTATION_IMAGES } from '../api/names.ts';
 import { readJson } from './read-json.ts';
 import { remember } from './remember.ts';
-import type { Revision } from './snapshot.ts';
+import type { Revision } from './revision-facts.ts';
 
 /**
  * What the tags of a template meant when it became a revision. Kept on the revision, and never asked again: a tag that

@@ -7,8 +7,9 @@ import type { Claim } from './job-facts.ts';
 import { base32 } from './job-name.ts';
 import { ownerReference } from './owner.ts';
 import type { Action } from './plan.ts';
+import type { Problem } from './problem.ts';
 import { remember } from './remember.ts';
-import type { Problem, Revision, RevisionTemplate } from './snapshot.ts';
+import type { Revision, RevisionTemplate } from './revision-facts.ts';
 
 /**
  * Versions of a queue's template, kept as ControllerRevisions like a StatefulSet's: numbers only grow, and a template that

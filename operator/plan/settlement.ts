@@ -3,9 +3,11 @@ import { needsPods, newestClaims } from './claim.ts';
 import type { Claim, HeldMessage, PodsOfJob } from './job-facts.ts';
 import { clampDelay } from './lease.ts';
 import { isFifo, ledgerMessageFrom, settledThrough } from './ledger.ts';
+import type { InboxMessage } from './message.ts';
 import { fifoOrder } from './message-group.ts';
 import { type DeliveryContext, isStillOwed } from './owed-delete.ts';
 import type { Action, Settle, Verdict } from './plan.ts';
+import { remember } from './remember.ts';
 import { awaitsRerun, isSuperseded } from './rerun.ts';
 import { type Judged, type Judgement, judgeFailure, judgeIndexes, judgeSuccess } from './worker-verdict.ts';
 
@@ -150,9 +152,11 @@ function delayOf(retry: Backoff | undefined, attempt: number, { id, groupId }: H
 }
 
 function newestReceipt({ ledger }: Claim, held: HeldMessage, { inbox }: SettlementContext): HeldMessage {
-  const again = inbox.find(
-    ({ id, queue, receiveCount }) =>
-      id === held.id && queue.arn === ledger?.queue.arn && receiveCount > held.receiveCount,
-  );
+  const again = receivedById(inbox)
+    .get(held.id)
+    ?.find(({ queue, receiveCount }) => queue.arn === ledger?.queue.arn && receiveCount > held.receiveCount);
   return again ? { ...ledgerMessageFrom(again), index: held.index } : held;
 }
+
+/** A burst has thousands of messages in its inbox while Jobs with a hundred each are settled. */
+const receivedById = remember((inbox: readonly InboxMessage[]) => Map.groupBy(inbox, ({ id }) => id));

@@ -6,6 +6,9 @@ import type { Claim, PodsOfJob } from './job-facts.ts';
 import type { InboxMessage } from './message.ts';
 import type { ClaimAction } from './plan.ts';
 import type { Preflight } from './preflight.ts';
+import type { Problem } from './problem.ts';
+import type { Revision } from './revision-facts.ts';
+import type { StartEvents } from './start-facts.ts';
 
 /** What a reconcile turn gathers before it decides: no behaviour, and nothing that is not here may influence a plan. */
 
@@ -22,12 +25,6 @@ export interface QueueAttributes {
   readonly fifo: boolean;
   /** Id, alias or ARN of the customer's key the queue is encrypted with; undefined when it needs no permission. */
   readonly kmsKeyId: string | undefined;
-}
-
-/** A condition's reason (CamelCase) and message. */
-export interface Problem {
-  readonly reason: string;
-  readonly message: string;
 }
 
 /** What was seen of a dead-letter queue. `unseen`: it cannot be read, which says nothing about it. */
@@ -47,6 +44,16 @@ export type QueueObservation =
     }
   | ({ readonly kind: 'unreachable' } & Problem);
 
+/** What the queue's reader may do with messages after receiving them. */
+export interface KnownRights {
+  /** False: not looked at yet. Nothing is received before that. */
+  readonly isTried: boolean;
+  /** A right that every message needs is missing. */
+  readonly missing: Problem | undefined;
+  /** Rejected messages cannot be copied to the dead-letter queue. */
+  readonly copying: Problem | undefined;
+}
+
 /** The server's verdict on the Job template of a revision (a dry-run create). */
 export type TemplateCheck =
   | { readonly kind: 'unknown' }
@@ -60,23 +67,6 @@ export type TemplateCheck =
       readonly recheckAtMs: number;
     };
 
-/** A ControllerRevision of the queue. */
-export interface Revision {
-  readonly object: KubeObject;
-  readonly number: number;
-  /** Hash of the template, the identity of a revision. */
-  readonly hash: string;
-  readonly template: RevisionTemplate;
-}
-
-/** Everything of the spec that shapes a Job: what a revision keeps. */
-export interface RevisionTemplate
-  extends Pick<BatchQueue['spec'], 'jobTemplate' | 'serviceAccountName' | 'storage'> {
-  readonly imagePullSecret?: { readonly name: string } | undefined;
-  /** What the user wrote to have tags resolved anew. */
-  readonly resolveImages?: string | undefined;
-}
-
 /** A create that was sent and never answered, and that reading did not resolve: it may still arrive. */
 export interface UnconfirmedClaim {
   readonly action: ClaimAction;
@@ -86,26 +76,6 @@ export interface UnconfirmedClaim {
 
 /** Whether waiting for a fuller batch makes sense: is a poll under way, and did the one before it come back full? */
 export type Arrivals = 'none' | 'possible' | 'likely';
-
-/** A warning that Kubernetes told about a Job or a pod. */
-export interface StartEvent {
-  readonly reason: string;
-  readonly note: string;
-  readonly lastSeenMs: number;
-}
-
-/** The warnings about one object, as they were read. */
-export interface StartEvents {
-  readonly readAtMs: number;
-  readonly events: readonly StartEvent[];
-}
-
-/** Of what the events would explain why a Job does not start. */
-export interface EventSubject {
-  readonly kind: 'Job' | 'Pod';
-  readonly name: string;
-  readonly uid: string;
-}
 
 /** Everything one decision may look at. */
 export interface Snapshot {
@@ -130,6 +100,7 @@ export interface Snapshot {
   readonly queueInUseBy: string | undefined;
   /** Why the last receive failed, while it still does. */
   readonly receiveProblem: Problem | undefined;
+  readonly rights: KnownRights;
   readonly templateCheck: TemplateCheck;
   /** What was found about the things that a Job needs. */
   readonly preflight: Preflight;

@@ -1,7 +1,7 @@
 import type { Claim } from './job-facts.ts';
 import type { JobStart } from './job-start.ts';
 import type { Action } from './plan.ts';
-import type { EventSubject, StartEvents } from './snapshot.ts';
+import type { EventSubject, StartEvents } from './start-facts.ts';
 
 /** Events are a list of the whole namespace to the server: asked for few Jobs, and more rarely the longer it takes. */
 const MAX_SUBJECTS = 2;

@@ -1,4 +1,4 @@
-import type { Problem } from './snapshot.ts';
+import type { Problem } from './problem.ts';
 
 /**
  * Why a pod does not start, in the words of whoever refuses: kubelet, scheduler or Job controller.

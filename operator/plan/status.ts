@@ -17,7 +17,8 @@ import type { Claim } from './job-facts.ts';
 import { remember } from './remember.ts';
 import { digestIn, resolvedImagesOf } from './resolved-images.ts';
 import { latestRevision } from './revision.ts';
-import type { Revision, Snapshot } from './snapshot.ts';
+import type { Revision } from './revision-facts.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** What is known of a BatchQueue before it passes validation: enough to write its status. */
 export interface StatusSubject {

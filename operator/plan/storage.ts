@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { EFS_DRIVER, fileSystemOf, HANDLE_GRAMMAR, handleProblem } from './efs.ts';
 import { type Check, faulty, passed, warned } from './preflight.ts';
-import type { Problem, RevisionTemplate } from './snapshot.ts';
+import type { Problem } from './problem.ts';
+import type { RevisionTemplate } from './revision-facts.ts';
 import { installDriver, isDynamic, isSeen, judgeUnbound } from './unbound-claim.ts';
 import type { ClaimFacts, Volume, VolumeClaim } from './volume-facts.ts';
 

@@ -3,7 +3,7 @@ import { isActive } from './claim.ts';
 import type { Claim } from './job-facts.ts';
 import type { JobStart } from './job-start.ts';
 import type { Action } from './plan.ts';
-import type { Revision } from './snapshot.ts';
+import type { Revision } from './revision-facts.ts';
 
 /** The shortest deadline that Kubernetes takes: a Job that does not start is older than that by far. */
 export const AT_ONCE_SECONDS = 1;

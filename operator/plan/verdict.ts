@@ -1,4 +1,4 @@
-import type { Problem } from './snapshot.ts';
+import type { Problem } from './problem.ts';
 
 /** What a condition says, before it is known since when. */
 export interface Verdict {

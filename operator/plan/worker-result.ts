@@ -146,7 +146,8 @@ function contractContainerName(pod: KubeObject): string | undefined {
 /** The contract's result is JSON with a `reason` and perhaps a `summary`; any other text is shown as it is. */
 function wordsOf(report: z.output<typeof reportSchema>): string {
   const figures = Object.entries(report.summary).map(([name, value]) => `${name} ${value}`);
-  return figures.length === 0 ? report.reason : `${report.reason} (${figures.join(', ')})`.trim();
+  if (figures.length === 0) return report.reason;
+  return report.reason === '' ? figures.join(', ') : `${report.reason} (${figures.join(', ')})`;
 }
 
 function hasEnded(pod: KubeObject): boolean {

@@ -1,9 +1,9 @@
 import { SQSClient } from '@aws-sdk/client-sqs';
 import type { NodeHttpHandler } from '@smithy/node-http-handler';
-import type { AwsIdentities, AwsIdentity } from '../aws/aws-identities.ts';
+import { type AwsIdentities, type AwsIdentity, whoseRights } from '../aws/aws-identities.ts';
 import { httpHandler } from '../aws/http-handler.ts';
 import { IdleMap } from '../aws/idle-map.ts';
-import type { QueueReader } from '../plan/queue-reader.ts';
+import { type QueueReader, readerKey } from '../plan/queue-reader.ts';
 import type { Clock, Fence } from '../ports.ts';
 import { endpointFor, type QueueEndpoint, type QueueHostSettings } from './queue-hosts.ts';
 
@@ -53,6 +53,9 @@ export interface SqsClientsOptions {
 export class SqsClients {
   readonly #options: SqsClientsOptions;
   readonly #clients: IdleMap<SQSClient>;
+  /** By URL, and by reader: reading URLs and grants anew for every request would cost as much as the rest of it. */
+  readonly #endpoints: IdleMap<QueueEndpoint>;
+  readonly #identities: IdleMap<AwsIdentity>;
   readonly #handlers = {
     poll: requestHandler('poll'),
     settle: requestHandler('settle'),
@@ -62,26 +65,32 @@ export class SqsClients {
   constructor(options: SqsClientsOptions) {
     this.#options = options;
     this.#clients = new IdleMap(options.clock);
+    this.#endpoints = new IdleMap(options.clock);
+    this.#identities = new IdleMap(options.clock);
   }
 
   /** The client for a reader's queue. Throws `HostNotAllowed` or `InvalidQueueUrl` without contacting anything. */
   clientFor(reader: QueueReader, purpose: Purpose): SQSClient {
-    const { region, endpoint } = endpointFor(reader.url, this.#options.hosts);
-    const identity = this.#options.identities.identityOf(reader);
-    const key = [purpose, region, endpoint ?? '', keyOf(identity)].join(' ');
-    return this.#clients.use(key, () => this.#make({ region, endpoint }, identity, purpose));
+    const queue = this.#endpoints.use(reader.url, () => endpointFor(reader.url, this.#options.hosts));
+    const identity = this.#identityOf(reader);
+    const key = [purpose, queue.region, queue.endpoint ?? '', keyOf(identity)].join(' ');
+    return this.#clients.use(key, () => this.#make(queue, identity, purpose));
   }
 
   /** Whose permissions a reader's requests need, in words. */
   whose(reader: QueueReader): string {
-    const identity = this.#options.identities.identityOf(reader);
-    if (identity.kind === 'operator') return "the operator's identity";
-    return `the role of ServiceAccount ${identity.namespace}/${identity.name}`;
+    return whoseRights(this.#identityOf(reader));
+  }
+
+  #identityOf(reader: QueueReader): AwsIdentity {
+    return this.#identities.use(readerKey(reader), () => this.#options.identities.identityOf(reader));
   }
 
   /** Closes every connection; only after the loops have ended. */
   destroy(): void {
     this.#clients.clear();
+    this.#endpoints.clear();
+    this.#identities.clear();
     for (const handler of Object.values(this.#handlers)) handler.destroy();
   }
 
@@ -135,7 +144,8 @@ export class SqsClients {
 }
 
 function keyOf(identity: AwsIdentity): string {
-  return identity.kind === 'operator' ? '' : `${identity.namespace}/${identity.name}`;
+  if (identity.kind === 'operator') return '';
+  return `${identity.namespace}/${identity.name} ${identity.queueArn ?? ''}`;
 }
 
 function requestHandler(purpose: Purpose): NodeHttpHandler {

@@ -1,4 +1,13 @@
-import { OperatorError, type Verdict } from '../errors.ts';
+import {
+  classNamed,
+  DENIED_NAMES,
+  type ErrorClass,
+  type ErrorHandling,
+  EXPIRED_NAMES,
+  THROTTLED_NAMES,
+  wordsOf,
+} from '../aws/error-class.ts';
+import { OperatorError } from '../errors.ts';
 
 /**
  * AWS errors, sorted once:
@@ -14,27 +23,10 @@ import { OperatorError, type Verdict } from '../errors.ts';
  * each be repeated without asking first, see `MessageQueue`.
  */
 
-interface Class {
-  readonly code: string;
-  readonly verdict: Verdict;
-  readonly names: readonly string[];
-  /** What somebody must do; part of the message, because it ends up in a condition. */
-  readonly remedy?: (whose: string) => string;
-}
+/** `Asked` is in whose name. */
+type SqsErrorClass = ErrorClass<string>;
 
-const DENIED = [
-  'AccessDenied',
-  'AccessDeniedException',
-  'InvalidClientTokenId',
-  'UnrecognizedClientException',
-  'SignatureDoesNotMatch',
-  'InvalidSecurity',
-  'MissingAuthenticationToken',
-  'NotAuthorized',
-  'OptInRequired',
-  'KmsAccessDenied',
-  'KMS.AccessDeniedException',
-];
+const DENIED = [...DENIED_NAMES, 'InvalidSecurity', 'KmsAccessDenied', 'KMS.AccessDeniedException'];
 const KEY_UNUSABLE = [
   'KmsDisabled',
   'KMS.DisabledException',
@@ -49,26 +41,17 @@ const KEY_UNUSABLE = [
 ];
 const NOT_FOUND = ['QueueDoesNotExist', 'NonExistentQueue', 'InvalidAddress'];
 
-const PASSING_OR_LOST: readonly Class[] = [
+const PASSING_OR_LOST: readonly SqsErrorClass[] = [
   {
     code: 'Throttled',
     verdict: 'retry',
-    names: [
-      'RequestThrottled',
-      'Throttling',
-      'ThrottlingException',
-      'ThrottledException',
-      'TooManyRequestsException',
-      'KmsThrottled',
-      'KMS.ThrottlingException',
-      'OverLimit',
-    ],
+    names: [...THROTTLED_NAMES, 'KmsThrottled', 'KMS.ThrottlingException', 'OverLimit'],
   },
   { code: 'LeaseLost', verdict: 'lost', names: ['ReceiptHandleIsInvalid', 'MessageNotInflight'] },
   {
     code: 'CredentialsExpired',
     verdict: 'terminal',
-    names: ['ExpiredToken', 'ExpiredTokenException'],
+    names: EXPIRED_NAMES,
     remedy: (whose) => `The credentials of ${whose} have run out: renew what they come from.`,
   },
   {
@@ -80,7 +63,7 @@ const PASSING_OR_LOST: readonly Class[] = [
   },
 ];
 
-const CLASSES: readonly Class[] = [
+const CLASSES: readonly SqsErrorClass[] = [
   ...PASSING_OR_LOST,
   {
     code: 'QueueNotFound',
@@ -94,7 +77,8 @@ const CLASSES: readonly Class[] = [
     names: DENIED,
     remedy: (whose) =>
       `Allow ${whose} sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and ` +
-      'sqs:GetQueueAttributes on the queue, and kms:Decrypt on its key if it has one.',
+      'sqs:GetQueueAttributes on the queue, and kms:Decrypt on its key if it has one. (To a role that eksctl has made, ' +
+      'eksctl create iamserviceaccount adds nothing; eksctl update iamserviceaccount does.)',
   },
   {
     code: 'QueueKeyUnusable',
@@ -107,7 +91,7 @@ const CLASSES: readonly Class[] = [
 ];
 
 /** Codes of their own: that the dead-letter queue is gone says nothing about the queue. */
-const DEAD_LETTER_CLASSES: readonly Class[] = [
+const DEAD_LETTER_CLASSES: readonly SqsErrorClass[] = [
   ...PASSING_OR_LOST,
   {
     code: 'DeadLetterQueueNotFound',
@@ -169,8 +153,7 @@ export interface Call {
 /** What went wrong in an SQS call, as an OperatorError; the message names the operation and never a receipt handle. */
 export function sqsError(call: Call, error: unknown): OperatorError {
   if (error instanceof OperatorError) return error;
-  const name = error instanceof Error ? error.name : 'Error';
-  const text = error instanceof Error ? error.message : String(error);
+  const { name, text } = wordsOf(error);
   return classified(call, name, text, error);
 }
 
@@ -185,22 +168,24 @@ function classified(call: Call, name: string, text: string, cause: unknown): Ope
   const { code, verdict, remedy } = classOf(operation, bare, text, cause);
   const clean = handles.reduce((rest, handle) => rest.replaceAll(handle, '…'), text);
   // The text of a lost lease is about its receipt handle and nothing else.
-  const detail = verdict === 'lost' ? bare : `${bare}: ${clean}`;
+  const detail = verdict === 'lost' ? bare : `${bare}: ${clean.replace(/\.$/, '')}.`;
   const message = [`${operation}: ${detail}`, remedy?.(whose)].filter(Boolean).join(' ');
   const isQuotable = verdict !== 'lost' && clean === text;
   return new OperatorError({ code, verdict, message, ...(isQuotable && { cause }) });
 }
 
-function classOf(operation: Operation, name: string, text: string, cause: unknown): Omit<Class, 'names'> {
+function classOf(operation: Operation, name: string, text: string, cause: unknown): ErrorHandling<string> {
   if (name === 'InvalidParameterValue') {
     if (CEILING_TEXT.test(text)) return CEILING;
     if (ATTEMPT_TEXT.test(text)) return OTHER;
     if (LOST_LEASE_TEXT.test(text)) return LOST;
   }
   const classes = operation === 'SendMessage' ? DEAD_LETTER_CLASSES : CLASSES;
-  const known = classes.find(({ names }) => names.includes(name));
-  if (known) return known;
-  return httpStatusOf(cause) === 429 ? { code: 'Throttled', verdict: 'retry' } : OTHER;
+  return classNamed(
+    classes,
+    name,
+    httpStatusOf(cause) === 429 ? { code: 'Throttled', verdict: 'retry' } : OTHER,
+  );
 }
 
 /** The older protocol's names have a prefix (`AWS.SimpleQueueService.NonExistentQueue`). */

@@ -1,6 +1,8 @@
 import {
   ChangeMessageVisibilityBatchCommand,
+  ChangeMessageVisibilityCommand,
   DeleteMessageBatchCommand,
+  DeleteMessageCommand,
   GetQueueAttributesCommand,
   ReceiveMessageCommand,
   SendMessageBatchCommand,
@@ -8,12 +10,19 @@ import {
 } from '@aws-sdk/client-sqs';
 import { z } from 'zod';
 import { deadLetterUrl } from '../api/queue-url.ts';
-import { hasCode } from '../errors.ts';
+import { hasCode, OperatorError } from '../errors.ts';
 import type { Message, QueueRef } from '../plan/message.ts';
 import type { QueueReader } from '../plan/queue-reader.ts';
 import type { QueueAttributes } from '../plan/snapshot.ts';
 import type { Clock } from '../ports.ts';
-import type { DeadLetterCopy, EntryResult, MessageQueue, ReceiptEntry, ReceiveOptions } from '../world.ts';
+import type {
+  DeadLetterCopy,
+  EntryResult,
+  MessageQueue,
+  ReceiptEntry,
+  ReceiveOptions,
+  TriedRight,
+} from '../world.ts';
 import { inTens, sendBatches } from './batches.ts';
 import { batchesOf, prepareCopy } from './dead-letter-copy.ts';
 import { GatheredCalls } from './gathered-calls.ts';
@@ -22,6 +31,8 @@ import { receivedMessage } from './received-message.ts';
 import type { Purpose, SqsClients } from './sqs-clients.ts';
 import { type Operation, sqsError } from './sqs-errors.ts';
 
+/** The receipt handle of no message. */
+const NO_HANDLE = 'batchqueue-tries-its-rights';
 /** SQS keeps no message longer, in seconds (14 days). */
 const MAX_RETENTION_SECONDS = 1_209_600;
 
@@ -114,6 +125,19 @@ export class SqsMessageQueue implements MessageQueue {
       fifo: attributes.FifoQueue === 'true',
       kmsKeyId: attributes.KmsMasterKeyId || undefined,
     };
+  }
+
+  async tryRight(reader: QueueReader, right: TriedRight): Promise<void> {
+    const nobodys = { QueueUrl: reader.url, ReceiptHandle: NO_HANDLE };
+    try {
+      await this.#call(right, reader, 'settle', async (client) => {
+        if (right === 'DeleteMessage') await client.send(new DeleteMessageCommand(nobodys));
+        else await client.send(new ChangeMessageVisibilityCommand({ ...nobodys, VisibilityTimeout: 0 }));
+      });
+    } catch (error) {
+      // That it is nobody's handle is said to those who may ask.
+      if (!(error instanceof OperatorError) || error.verdict !== 'lost') throw error;
+    }
   }
 
   async #receive(

@@ -54,7 +54,8 @@ export function apiServer(layout: ClusterLayout): Program {
     'service-account-key-file': `${pki}/sa.pub`,
     'service-account-signing-key-file': `${pki}/sa.key`,
     'authorization-mode': 'Node,RBAC',
-    'enable-admission-plugins': 'NodeRestriction',
+    // The second one is off by default, and on in clusters that guard owners: whoever passes here passes there.
+    'enable-admission-plugins': 'NodeRestriction,OwnerReferencesPermissionEnforcement',
     'allow-privileged': 'true',
     'cert-dir': `${layout.directory}/apiserver`,
     ...(isNode ? nodeAccess(layout, pki) : { 'endpoint-reconciler-type': 'none' }),

@@ -17,11 +17,11 @@ import type { InboxMessage, Message, QueueRef } from '../../operator/plan/messag
 import { buildMessagesFile } from '../../operator/plan/messages-file.ts';
 import { ownerReference } from '../../operator/plan/owner.ts';
 import { hashTemplate, templateOf } from '../../operator/plan/revision.ts';
+import type { Revision } from '../../operator/plan/revision-facts.ts';
 import type {
   DeadLetterQueue,
   QueueAttributes,
   QueueObservation,
-  Revision,
   Snapshot,
 } from '../../operator/plan/snapshot.ts';
 import type { KubeObject, ObjectMeta } from '../../operator/ports.ts';
@@ -263,6 +263,7 @@ export function aSnapshot(parts: Partial<Snapshot> = {}): Snapshot {
     observation: reachable(),
     queueInUseBy: undefined,
     receiveProblem: undefined,
+    rights: { isTried: true, missing: undefined, copying: undefined },
     templateCheck: { kind: 'valid' },
     preflight: {},
     pods: new Map(),

@@ -185,6 +185,6 @@ function outputOf(engine: Engine, bytes: Buffer, blockBytes: number): Buffer {
 }
 
 function lineAt(bytes: Buffer, offset: number): number {
-  const blank = /^[\r\n]*/.exec(bytes.toString('latin1', offset))?.[0].length ?? 0;
+  const blank = /^(?:\r?\n)*/.exec(bytes.toString('latin1', offset))?.[0].length ?? 0;
   return bytes.toString('latin1', 0, offset + blank).split('\n').length;
 }

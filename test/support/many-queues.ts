@@ -151,6 +151,7 @@ export class ManyQueues {
       delete: ({ url }, entries) => settle(url, entries),
       sendToDeadLetter: ({ url }, _, copies) => this.#answer(url, () => done(copies.map(({ id }) => id))),
       describe: ({ url }) => this.#answer<QueueAttributes>(url, () => describe(url)),
+      tryRight: ({ url }) => this.#answer(url, () => undefined),
     };
   }
 

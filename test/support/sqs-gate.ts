@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { parseSqsRequest } from '../faults/sqs-requests.ts';
-import type { StsServer } from './sts-server.ts';
+import type { Session, StsServer } from './sts-server.ts';
 
 /** A call that came to the gate. */
 export interface GateCall {
@@ -24,6 +24,8 @@ export class SqsGate {
   readonly #upstream: string;
   readonly #sts: StsServer;
   readonly #allowed = new Set<string>();
+  /** The one action that is taken away. */
+  readonly #denied = new Map<string, string>();
   readonly #calls: GateCall[] = [];
   #port = 0;
 
@@ -51,10 +53,13 @@ export class SqsGate {
   /** This caller (a role's ARN, or an access key that is not of a role) may do everything with this queue. */
   allow(caller: string, queueArn: string): void {
     this.#allowed.add(`${caller} ${queueArn}`);
+    this.#denied.delete(`${caller} ${queueArn}`);
   }
 
-  forbid(caller: string, queueArn: string): void {
-    this.#allowed.delete(`${caller} ${queueArn}`);
+  /** `action`: only this one, as policies call it (the same for a request and its batch); default: all. */
+  forbid(caller: string, queueArn: string, action?: string): void {
+    if (action === undefined) this.#allowed.delete(`${caller} ${queueArn}`);
+    else this.#denied.set(`${caller} ${queueArn}`, action);
   }
 
   calls(): readonly GateCall[] {
@@ -67,15 +72,25 @@ export class SqsGate {
     await once(this.#server, 'close');
   }
 
+  /** As IAM does: the role's policy must allow it, and the session's must not stand in the way. */
+  #isAllowed(
+    { operation, caller, queueArn }: Omit<GateCall, 'allowed'>,
+    session: Session | undefined,
+  ): boolean {
+    const subject = `${caller} ${queueArn}`;
+    if (session?.onlyQueueArn !== undefined && session.onlyQueueArn !== queueArn) return false;
+    return this.#allowed.has(subject) && this.#denied.get(subject) !== operation.replace(/Batch$/, '');
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await text(request);
     const { operation, body: fields } = parseSqsRequest(request, Buffer.from(body));
-    const [, accessKeyId = '', region = ''] = CREDENTIAL.exec(request.headers.authorization ?? '') ?? [];
-    const sessionToken = String(request.headers['x-amz-security-token'] ?? '');
-    const caller = this.#sts.sessionOf(accessKeyId, sessionToken)?.roleArn ?? accessKeyId;
-    const [name = '', account = ''] = String(fields['QueueUrl']).split('/').toReversed();
-    const queueArn = `arn:aws:sqs:${region}:${account}:${name}`;
-    const allowed = this.#allowed.has(`${caller} ${queueArn}`);
+    const { headers: sent } = request;
+    const [, accessKeyId = '', region = ''] = CREDENTIAL.exec(sent.authorization ?? '') ?? [];
+    const session = this.#sts.sessionOf(accessKeyId, String(sent['x-amz-security-token'] ?? ''));
+    const caller = session?.roleArn ?? accessKeyId;
+    const queueArn = arnOfUrl(String(fields['QueueUrl']), region);
+    const allowed = this.#isAllowed({ operation, caller, queueArn }, session);
     this.#calls.push({ operation, caller, queueArn, allowed });
     if (!allowed) return refuse(response, `User: ${caller} is not authorized to perform: sqs:${operation}`);
     const { host: _, connection: __, 'content-length': ___, ...headers } = request.headers;
@@ -90,6 +105,11 @@ export class SqsGate {
     });
     response.end(await answer.text());
   }
+}
+
+function arnOfUrl(url: string, region: string): string {
+  const [name = '', account = ''] = url.split('/').toReversed();
+  return `arn:aws:sqs:${region}:${account}:${name}`;
 }
 
 function queryError({ headers }: Response): Record<string, string> {

@@ -18,6 +18,8 @@ export interface Session {
   readonly roleArn: string;
   readonly sessionName: string;
   readonly sessionToken: string;
+  /** The queue that a session policy names; undefined: there is no such policy. */
+  readonly onlyQueueArn: string | undefined;
 }
 
 /** One AssumeRoleWithWebIdentity, and what became of it. */
@@ -25,9 +27,22 @@ interface Asked {
   readonly roleArn: string;
   readonly sessionName: string;
   readonly outcome: string;
+  /** See `Session`. */
+  readonly onlyQueueArn: string | undefined;
 }
 
 const jwksSchema = z.object({ keys: z.array(z.looseObject({ kid: z.string() })) });
+const policySchema = z.object({
+  Version: z.literal('2012-10-17'),
+  Statement: z.array(
+    z.strictObject({
+      Effect: z.literal('Allow'),
+      Action: z.array(z.string().regex(/^[a-z]+:[A-Z]\w+$/)),
+      Resource: z.string(),
+      Condition: z.unknown().optional(),
+    }),
+  ),
+});
 const headerSchema = z.object({ kid: z.string(), alg: z.enum(['RS256', 'ES256']) });
 const claimsSchema = z.object({
   iss: z.string(),
@@ -118,16 +133,18 @@ export class StsServer {
     const roleArn = form.get('RoleArn') ?? '';
     const sessionName = form.get('RoleSessionName') ?? '';
     response.setHeader('content-type', 'text/xml');
+    let onlyQueueArn: string | undefined;
     try {
       if (form.get('Action') !== 'AssumeRoleWithWebIdentity') throw new Refusal('InvalidAction', 'unknown');
       if (!/^[\w+=,.@-]{2,64}$/.test(sessionName)) throw new Refusal('ValidationError', 'roleSessionName');
+      onlyQueueArn = onlyQueueIn(form.get('Policy'));
       this.#verify(roleArn, form.get('WebIdentityToken') ?? '');
-      this.#asked.push({ roleArn, sessionName, outcome: 'granted' });
-      response.end(this.#grant(roleArn, sessionName));
+      this.#asked.push({ roleArn, sessionName, outcome: 'granted', onlyQueueArn });
+      response.end(this.#grant(roleArn, sessionName, onlyQueueArn));
     } catch (error) {
       const { code, status, message } =
         error instanceof Refusal ? error : new Refusal('InternalFailure', '', 500);
-      this.#asked.push({ roleArn, sessionName, outcome: code });
+      this.#asked.push({ roleArn, sessionName, outcome: code, onlyQueueArn });
       response.statusCode = status;
       response.end(
         `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`,
@@ -161,10 +178,10 @@ export class StsServer {
       throw new Refusal('InvalidIdentityToken', 'Incorrect token audience');
   }
 
-  #grant(roleArn: string, sessionName: string): string {
+  #grant(roleArn: string, sessionName: string, onlyQueueArn: string | undefined): string {
     const accessKeyId = `ASIA${randomBytes(8).toString('hex').toUpperCase()}`;
     const sessionToken = `session-${randomBytes(24).toString('hex')}`;
-    this.#sessions.set(accessKeyId, { roleArn, sessionName, sessionToken });
+    this.#sessions.set(accessKeyId, { roleArn, sessionName, sessionToken, onlyQueueArn });
     const expiration = new Date(Date.now() + 3_600_000).toISOString();
     const user = roleArn.replace(':iam:', ':sts:').replace(':role/', ':assumed-role/');
     return (
@@ -179,4 +196,13 @@ export class StsServer {
 
 function decode(part: string): string {
   return Buffer.from(part, 'base64url').toString();
+}
+
+/** The resource of the statement of a session policy that is about SQS. */
+function onlyQueueIn(policy: string | null): string | undefined {
+  if (policy === null) return undefined;
+  if (policy.length > 2_048) throw new Refusal('PackedPolicyTooLarge', 'the policy is too large');
+  const { Statement: statements } = policySchema.parse(JSON.parse(policy));
+  return statements.find(({ Action: actions }) => actions.some((action) => action.startsWith('sqs:')))
+    ?.Resource;
 }

@@ -7,6 +7,7 @@ import type {
   MessageQueue,
   ReceiptEntry,
   ReceiveOptions,
+  TriedRight,
 } from '../../operator/world.ts';
 import { attributesOf, DEAD_LETTER_URL } from './builders.ts';
 
@@ -64,6 +65,15 @@ export class StubQueue implements MessageQueue {
   sendToDeadLetter(_queue: QueueRef, deadLetterArn: string, copies: readonly DeadLetterCopy[]) {
     this.copies.push(...copies.map((copy) => ({ ...copy, deadLetterArn })));
     return this.copyAnswer(copies.map(({ id }) => id));
+  }
+
+  /** Rights that were tried, in order. */
+  readonly tried: TriedRight[] = [];
+  rightAnswer: (right: TriedRight) => Promise<void> = () => Promise.resolve();
+
+  tryRight(_reader: QueueReader, right: TriedRight): Promise<void> {
+    this.tried.push(right);
+    return this.rightAnswer(right);
   }
 
   async describe({ url }: QueueReader): Promise<QueueAttributes> {

@@ -24,8 +24,9 @@ export class TenantWorld {
   readonly requests: SessionRequest[] = [];
   readonly identities: Identities;
 
-  constructor(grants: Partial<OperatorGrants> = {}) {
+  constructor(grants: Partial<OperatorGrants> = {}, narrow = false) {
     this.identities = new Identities({
+      narrow,
       grants: { ...NOBODY, ...grants },
       own: async () => ({ accessKeyId: 'own', secretAccessKey: 'own' }),
       api: {

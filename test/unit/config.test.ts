@@ -8,6 +8,7 @@ const DEFAULTS = {
   stsEndpoint: undefined,
   operatorIdentityNamespaces: [],
   operatorIdentityQueues: [],
+  narrowSessions: false,
   ecrEndpoint: undefined,
   allowedQueueHosts: [],
   awsRegion: 'us-east-1',

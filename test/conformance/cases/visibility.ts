@@ -1,5 +1,6 @@
+import { TRIED_RIGHTS } from '../../../operator/world.ts';
 import type { Case } from '../case.ts';
-import { entryOf, fates } from '../stage.ts';
+import { entryOf, fate, fates } from '../stage.ts';
 
 export const VISIBILITY: readonly Case[] = [
   {
@@ -94,6 +95,26 @@ export const VISIBILITY: readonly Case[] = [
       const entry = { id: 'm', receiptHandle: 'no-handle' };
       const deleted = await fates(stage.port.delete(queue, [entry]));
       return { deleted, renewed: await fates(stage.port.renew(queue, [entry], 30)) };
+    },
+  },
+  {
+    name: 'rights are tried on a queue without any of its messages taking notice',
+    aws: { tried: ['done', 'done'], visible: 1, renewed: ['done'], deleted: ['done'], left: 0 },
+    observe: async (stage) => {
+      const queue = await stage.queue();
+      await stage.send(queue, 'held');
+      const held = await stage.take(queue, 300);
+      await stage.send(queue, 'waiting');
+      const tried = [];
+      for (const right of TRIED_RIGHTS) tried.push(await fate(stage.port.tryRight(queue, right)));
+      const waiting = await stage.receive(queue, { visibilityTimeoutSeconds: 300 });
+      return {
+        tried,
+        visible: waiting.length,
+        renewed: await fates(stage.port.renew(queue, [entryOf(held)], 30)),
+        deleted: await fates(stage.port.delete(queue, [entryOf(held)])),
+        left: (await stage.receive(queue, { waitSeconds: 0 })).length,
+      };
     },
   },
   {

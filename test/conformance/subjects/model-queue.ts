@@ -57,6 +57,7 @@ export function startModelQueue(): Promise<Subject> {
       delete: async (queue, entries) => entries.map((entry) => modelOf(queue).delete(entry)),
       sendToDeadLetter: async (queue, _, copies) => copies.map((copy) => modelOf(queue).takeCopy(copy)),
       describe: async (reader) => modelOf(reader).describe(reader.url),
+      tryRight: async (reader) => void modelOf(reader),
     },
     createQueue: async (spec) => createQueue(spec),
     send: async (queue, { body, groupId, deduplicationId }) =>

@@ -13,7 +13,18 @@ let tenants: Tenants;
 jest.setTimeout(240_000);
 
 beforeAll(async () => {
-  tenants = await Tenants.set(['mended', 'forbidden', 'revoked', 'removed']);
+  tenants = await Tenants.set([
+    'mended',
+    'forbidden',
+    'revoked',
+    'removed',
+    'no-receivemessage',
+    'no-deletemessage',
+    'no-changemessagevisibility',
+    'no-getqueueattributes',
+    'undeletable',
+    'midway',
+  ]);
   await tenants.startOperator();
 });
 
@@ -126,6 +137,70 @@ test.concurrent('a permission on the queue that is taken away shows within a min
   await queue.whenCondition('Ready', { status: 'True' }, WITHIN_MS);
   const ledger = ledgerOf(await queue.jobOf(id));
   expect(ledger.messages[0]?.receiveCount).toBe(1);
+});
+
+test.concurrent.each(['ReceiveMessage', 'DeleteMessage', 'ChangeMessageVisibility', 'GetQueueAttributes'])(
+  'sqs:%s alone that is taken away shows within a minute, costs no receive, and heals',
+  async (action) => {
+    const caseName = `no-${action.toLowerCase()}`;
+    const reader = await tenants.addReader(caseName);
+    await tenants.letOperatorAct(reader);
+    const queue = await tenants.addQueue(caseName, reader);
+    await queue.whenCondition('Ready', { status: 'True' });
+
+    tenants.gate.forbid(reader.roleArn, arnOf(queue), action);
+    const denied = { status: 'False', reason: 'QueueAccessDenied' } as const;
+    const { message } = await queue.whenCondition('QueueReachable', denied, WITHIN_MS);
+    expect(message).toContain(`${action}: AccessDenied`);
+    expect(message).toContain(
+      `Allow the role of ServiceAccount ${queue.namespace}/poller sqs:ReceiveMessage`,
+    );
+    await queue.whenCondition('Dispatching', denied);
+    expect(await queue.row()).toMatchObject({ READY: 'False' });
+    const id = await queue.send('waits');
+    tenants.gate.allow(reader.roleArn, arnOf(queue));
+    await queue.whenCondition('Ready', { status: 'True' }, WITHIN_MS);
+    const job = await queue.jobOf(id);
+    expect(ledgerOf(job).messages[0]?.receiveCount).toBe(1);
+    await queue.succeed(job);
+    await queue.whenQueueIsEmpty();
+  },
+);
+
+test.concurrent('a role that may receive and not delete has no message received, from the start', async () => {
+  const reader = await tenants.addReader('undeletable');
+  await tenants.letOperatorAct(reader);
+  const queue = new QueueCase(tenants.stage, 'undeletable', { queue: { serviceAccountName: 'poller' } });
+  await queue.createQueue();
+  tenants.gate.allow(reader.roleArn, arnOf(queue));
+  tenants.gate.forbid(reader.roleArn, arnOf(queue), 'DeleteMessage');
+  const id = await queue.send('waits');
+  await queue.apply();
+  await queue.whenCondition('Ready', { status: 'False', reason: 'QueueAccessDenied' });
+  const received = tenants.gate
+    .calls()
+    .filter(({ queueArn, operation }) => queueArn === arnOf(queue) && operation === 'ReceiveMessage');
+  expect(received).toEqual([]);
+  tenants.gate.allow(reader.roleArn, arnOf(queue));
+  expect(ledgerOf(await queue.jobOf(id, 1, WITHIN_MS)).messages[0]?.receiveCount).toBe(1);
+});
+
+test.concurrent('a permission that goes while Jobs run keeps their messages, and settles them when it is back', async () => {
+  const reader = await tenants.addReader('midway');
+  await tenants.letOperatorAct(reader);
+  const queue = await tenants.addQueue('midway', reader);
+  const id = await queue.send('runs');
+  const job = await queue.jobOf(id, 1, WITHIN_MS);
+  tenants.gate.forbid(reader.roleArn, arnOf(queue), 'DeleteMessage');
+  await queue.succeed(job);
+  await queue.whenCondition('Ready', { status: 'False', reason: 'QueueAccessDenied' }, 10_000);
+  const next = await queue.send('waits');
+  tenants.gate.allow(reader.roleArn, arnOf(queue));
+  await queue.whenCondition('Ready', { status: 'True' }, WITHIN_MS);
+  await queue.succeed(await queue.jobOf(next));
+  await queue.whenQueueIsEmpty();
+  const counts = [id, next].map(async (each) => ledgerOf(await queue.jobOf(each)).messages[0]?.receiveCount);
+  expect(await Promise.all(counts)).toEqual([1, 1]);
 });
 
 test.concurrent('an account that is removed, or gets another role, is not used any more within a minute', async () => {

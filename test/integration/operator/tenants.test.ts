@@ -12,12 +12,16 @@ let operator: OperatorProcess;
 jest.setTimeout(120_000);
 
 beforeAll(async () => {
-  tenants = await Tenants.set(['reads', 'owner', 'intruder', 'lent', 'unlent', 'orphans', 'tokens']);
+  const cases = ['reads', 'owner', 'intruder', 'lent', 'unlent', 'orphans', 'tokens'];
+  tenants = await Tenants.set([...cases, 'narrowed']);
   const lent = `arn:aws:sqs:us-east-1:000000000000:${tenants.stage.namespace('lent')}-orders*`;
-  operator = await tenants.startOperator([
-    `--operator-identity-namespaces=${tenants.stage.namespace('lent')}`,
-    `--operator-identity-queues=${lent}`,
-  ]);
+  operator = await tenants.startOperator(
+    [
+      `--operator-identity-namespaces=${tenants.stage.namespace('lent')}`,
+      `--operator-identity-queues=${lent}`,
+    ],
+    cases,
+  );
 });
 
 afterAll(async () => {
@@ -53,7 +57,12 @@ test.concurrent('a queue is read and settled with the role of its ServiceAccount
 
   expect(callersOf(arnOf(queue))).toEqual([reader.roleArn]);
   expect(tenants.sts.asked(reader.roleArn)).toEqual([
-    { roleArn: reader.roleArn, sessionName: `batchqueue@${reader.namespace}.poller`, outcome: 'granted' },
+    {
+      roleArn: reader.roleArn,
+      sessionName: `batchqueue@${reader.namespace}.poller`,
+      outcome: 'granted',
+      onlyQueueArn: undefined,
+    },
   ]);
   const ledger = job.metadata.annotations?.[ANNOTATION_LEDGER] ?? '';
   expect(JSON.parse(ledger)).toMatchObject({ queue: { serviceAccountName: 'poller' } });
@@ -119,6 +128,32 @@ test.concurrent('a tenant who names the queue of another gets nothing of it, how
   expect(calls.filter(({ allowed, caller }) => allowed && caller !== owner.roleArn)).toEqual([]);
   expect(calls.some(({ caller }) => caller === reader.roleArn)).toBe(true);
   expect((await indirect.status()).queue?.deadLetter).toBeUndefined();
+});
+
+test.concurrent('a narrowed session reads the one queue that it is for, whatever its role may', async () => {
+  const reader = await tenants.addReader('narrowed');
+  await tenants.letOperatorAct(reader);
+  const narrow = await tenants.startOperator(['--narrow-sessions=true'], ['narrowed']);
+  const names = ['one', 'two'] as const;
+  const queues = await Promise.all(
+    names.map((name) => tenants.addQueue('narrowed', reader, { name, maxReceiveCount: 5 })),
+  );
+  for (const queue of queues) {
+    // The dead-letter queue is looked at in a session of its own.
+    tenants.gate.allow(reader.roleArn, `${arnOf(queue)}-dead`);
+    await queue.whenCondition(
+      'DeadLetterConfigured',
+      { status: 'False', reason: 'DeadLetterRetentionTooShort' },
+      60_000,
+    );
+    await queue.runOne(`of ${queue.name}`);
+    await queue.whenQueueIsEmpty();
+  }
+  const scopes = tenants.sts.asked(reader.roleArn).map(({ onlyQueueArn }) => onlyQueueArn);
+  const arns = queues.flatMap((queue) => [arnOf(queue), `${arnOf(queue)}-dead`]);
+  expect(scopes).toHaveLength(arns.length);
+  expect(new Set(scopes)).toEqual(new Set(arns));
+  await narrow.kill();
 });
 
 test.concurrent("the operator's own identity is lent to the listed namespace for the listed queues alone", async () => {

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
+import { CreateQueueCommand, SetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { jobName } from '../../../operator/plan/job-name.ts';
 import { eventuallyEqual } from '../../support/eventually.ts';
@@ -15,7 +16,7 @@ let operator: OperatorProcess;
 jest.setTimeout(90_000);
 
 beforeAll(async () => {
-  stage = await OperatorStage.set(['host', 'missing', 'template', 'taken']);
+  stage = await OperatorStage.set(['host', 'missing', 'template', 'redrive', 'taken']);
   operator = await stage.startOperator();
 });
 
@@ -82,6 +83,24 @@ test.concurrent('a template that the server refuses stops intake before it begin
   await eventuallyEqual(async () => (await queue.jobs()).length, 1, {
     what: 'the Job of the waiting message',
   });
+});
+
+test.concurrent('what a queue lacks of a dead-letter queue is told with the commands that make it so', async () => {
+  const queue = new QueueCase(stage, 'redrive', {});
+  await queue.createQueue();
+  await queue.apply();
+  const wanting = { status: 'False', reason: 'NoRedrivePolicy' } as const;
+  const { message } = await queue.whenCondition('DeadLetterConfigured', wanting);
+  const [, name = '', made = ''] =
+    /aws sqs create-queue .*--queue-name (\S+) --attributes '(\S+)'/.exec(message) ?? [];
+  const [, url = '', set = ''] =
+    /aws sqs set-queue-attributes .*--queue-url (\S+) --attributes '(\S+)'$/.exec(message) ?? [];
+  expect(url).toBe(queue.url());
+  const { client, endpoint } = stage.emulator;
+  await client.send(new CreateQueueCommand({ QueueName: name, Attributes: JSON.parse(made) }));
+  const QueueUrl = `${endpoint}${new URL(url).pathname}`;
+  await client.send(new SetQueueAttributesCommand({ QueueUrl, Attributes: JSON.parse(set) }));
+  await queue.whenCondition('DeadLetterConfigured', { status: 'True', reason: 'RedrivePolicySet' }, 70_000);
 });
 
 test.concurrent("somebody else's Job under the name of ours is left alone and reported", async () => {

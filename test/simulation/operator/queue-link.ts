@@ -11,6 +11,7 @@ import type {
   MessageQueue,
   ReceiptEntry,
   ReceiveOptions,
+  TriedRight,
 } from '../../../operator/world.ts';
 import { sqsFailure } from '../sqs/failures.ts';
 import type { ModelQueue } from '../sqs/model-queue.ts';
@@ -88,6 +89,10 @@ export class QueueLink implements MessageQueue {
 
   describe({ url }: QueueReader): Promise<QueueAttributes> {
     return this.#call('describe', () => this.#queueAt(url).describe(url), CALL_TIMEOUT_MS);
+  }
+
+  tryRight({ url }: QueueReader, right: TriedRight): Promise<void> {
+    return this.#call(`try ${right}`, () => void this.#queueAt(url), CALL_TIMEOUT_MS);
   }
 
   /** One request per ten entries, at the same time; one that fails as a whole fails each of its entries. */

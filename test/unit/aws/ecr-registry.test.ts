@@ -125,6 +125,20 @@ describe('what cannot be resolved is told apart', () => {
     expect(await failureOf(registry.resolve(image, READER))).toMatchObject({ code: 'RepositoryNotFound' });
   });
 
+  test('and the commands that put it right are told whole', async () => {
+    const image = imageOf(`${HOST}/worker:1`);
+    const place = '--region eu-west-1';
+    expect((await failureOf(registry.resolve(image, READER))).message).toContain(
+      `(aws ecr create-repository ${place} --repository-name worker)`,
+    );
+    const digest = ecr.push('worker', '1');
+    ecr.setStatus('worker', '1', 'ARCHIVED');
+    expect((await failureOf(registry.resolve(image, READER))).message).toContain(
+      `aws ecr update-image-storage-class ${place} --registry-id ${ECR_ACCOUNT} --repository-name worker ` +
+        `--image-id imageDigest=${digest} --target-storage-class STANDARD`,
+    );
+  });
+
   test.each(['ServerException', 'ThrottlingException'])('%s passes by itself', async (type) => {
     ecr.refuse('DescribeImages', type);
     const error = await failureOf(registry.resolve(imageOf(`${HOST}/worker:1`), READER));

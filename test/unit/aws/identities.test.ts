@@ -81,3 +81,37 @@ test('the role of a ServiceAccount is asked for where the queue is', async () =>
   await world.identities.check(aReader({ url: 'http://localhost:9324/000000000000/orders' }));
   expect(world.requests.map(({ region }) => region)).toEqual(['eu-west-1', 'us-east-1']);
 });
+
+describe('narrowed sessions', () => {
+  const OTHER = `${URL}-dead`;
+
+  test('are had for each queue, and know no other', async () => {
+    const world = new TenantWorld({}, true);
+    world.account();
+    const keys = new Map<string, string>();
+    for (const url of [URL, OTHER, URL.replace('sqs.', 'SQS.')]) {
+      const identity = world.identities.identityOf(aReader({ url }));
+      const { accessKeyId } = await world.identities.credentialsFor(identity, 'eu-west-1')();
+      keys.set(url, accessKeyId);
+    }
+    expect([...keys.values()]).toEqual(['key-1', 'key-2', 'key-1']);
+    const policies = world.requests.map(({ policy = '' }) => JSON.parse(policy));
+    expect(policies.map(({ Statement }) => Statement[0].Resource)).toEqual([
+      'arn:aws:sqs:eu-west-1:123456789012:orders',
+      'arn:aws:sqs:eu-west-1:123456789012:orders-dead',
+    ]);
+    for (const policy of policies)
+      for (const { Action, Effect } of policy.Statement)
+        for (const action of Action)
+          expect(`${Effect} ${action}`).toMatch(/^Allow (sqs|kms|ecr):[A-Z][A-Za-z]+$/);
+    // STS takes 2,048 characters.
+    for (const { policy = '' } of world.requests) expect(policy.length).toBeLessThan(1_024);
+  });
+
+  test('are not what a role is had for otherwise', async () => {
+    const world = new TenantWorld();
+    world.account();
+    for (const url of [URL, OTHER]) await world.identities.check(aReader({ url }));
+    expect(world.requests).toMatchObject([{ policy: undefined }]);
+  });
+});

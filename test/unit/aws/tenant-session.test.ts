@@ -96,6 +96,7 @@ describe('credentials of a role', () => {
         delete: queue.delete.bind(queue),
         sendToDeadLetter: queue.sendToDeadLetter.bind(queue),
         describe: queue.describe.bind(queue),
+        tryRight: queue.tryRight.bind(queue),
       },
       clock: world.clock,
       log: new MemoryLog(),

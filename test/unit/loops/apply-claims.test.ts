@@ -199,6 +199,17 @@ describe('settle', () => {
     expect(stage.told.map(({ reason }) => reason)).toEqual(['JobSucceeded']);
   });
 
+  test('tells what the worker of a succeeded Job had to say', async () => {
+    const claim = stage.existing(jobFor(aMessage()));
+    const { name } = claim.job.metadata;
+    await stage.apply(
+      settleAction(claim, { result: { exitCode: 0, reason: 'Completed', message: 'rowsIn 3, rowsOut 2' } }),
+    );
+    expect(stage.told).toMatchObject([
+      { note: `Job ${name} succeeded: rowsIn 3, rowsOut 2; message ${MESSAGE_ID} deleted.` },
+    ]);
+  });
+
   test('that SQS does not answer leaves the finalizer: the settlement is still owed', async () => {
     const claim = stage.existing(jobFor(aMessage()));
     stage.queue.settleAnswer = () => Promise.reject(sqsFailure('QueueUnreachable', 'retry'));

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { ANNOTATION_NEVER_STARTED } from '../../../operator/api/names.ts';
 import { claimFrom } from '../../../operator/plan/claim.ts';
-import type { EventSubject } from '../../../operator/plan/snapshot.ts';
+import type { EventSubject } from '../../../operator/plan/start-facts.ts';
 import { EVENTS, JOBS } from '../../../operator/world.ts';
 import { kubeFailure } from '../../simulation/kubernetes/failures.ts';
 import { aMessage } from '../../support/builders.ts';

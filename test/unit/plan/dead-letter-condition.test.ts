@@ -1,7 +1,16 @@
 import { expect, test } from '@jest/globals';
 import { deadLetterConfigured } from '../../../operator/plan/dead-letter-condition.ts';
 import type { DeadLetterQueue, QueueAttributes } from '../../../operator/plan/snapshot.ts';
-import { aQueue, aRevision, aSnapshot, NOW_MS, reachable, seenDeadLetters } from '../../support/builders.ts';
+import {
+  aQueue,
+  aRevision,
+  aSnapshot,
+  DEAD_LETTER_ARN,
+  NOW_MS,
+  QUEUE,
+  reachable,
+  seenDeadLetters,
+} from '../../support/builders.ts';
 
 interface Case {
   readonly source?: Partial<QueueAttributes>;
@@ -71,7 +80,7 @@ test.each<[string, string, string, Case]>([
   ],
   [
     'False DeadLetterRetentionTooShort',
-    'Set MessageRetentionPeriod of the dead-letter queue above 345600, up to 1209600.',
+    'Set MessageRetentionPeriod of the dead-letter queue above 345600, up to 1209600: aws sqs set-queue-attributes',
     "a dead-letter queue that keeps messages as long as its source, SQS's default",
     { dead: seenDeadLetters(0, { retentionSeconds: 4 * DAY }) },
   ],
@@ -83,7 +92,7 @@ test.each<[string, string, string, Case]>([
   ],
   [
     'False MaxReceiveCountTooLow',
-    'Set it to 3 or more.',
+    'Set it to 3 or more: aws sqs set-queue-attributes',
     'one receive',
     { source: { maxReceiveCount: 1 }, deadline: 1 },
   ],
@@ -95,7 +104,7 @@ test.each<[string, string, string, Case]>([
   ],
   [
     'False NoRoomForLongJobs',
-    'Set it to 4 or more, or spec.jobTemplate.spec.activeDeadlineSeconds to 43200 or less.',
+    'Set it to 4 or more, or spec.jobTemplate.spec.activeDeadlineSeconds to 43200 or less: aws sqs',
     'three receives for Jobs without a deadline',
     { source: { maxReceiveCount: 3 } },
   ],
@@ -122,6 +131,31 @@ test.each<[string, string, string, Case]>([
   expect(`${status} ${reason}`).toBe(told);
   expect(message).toContain(words);
   expect(holdsIntake).toBe(false);
+});
+
+test('a remedy is a command that can be pasted', () => {
+  const { message } = verdict({ source: { maxReceiveCount: 2 } });
+  const policy = {
+    RedrivePolicy: JSON.stringify({ deadLetterTargetArn: DEAD_LETTER_ARN, maxReceiveCount: '5' }),
+  };
+  expect(message).toContain(
+    `aws sqs set-queue-attributes --region us-east-1 --queue-url ${QUEUE.url} --attributes '${JSON.stringify(policy)}'`,
+  );
+  const { message: two } = verdict({ source: { deadLetterArn: undefined } });
+  expect(two).toContain(
+    `aws sqs create-queue --region us-east-1 --queue-name ${QUEUE.arn.split(':').at(-1)}-dead `,
+  );
+  expect(two).toContain(`${QUEUE.arn}-dead`);
+});
+
+test('that rejected messages cannot be copied is told while they should be', () => {
+  const copying = { reason: 'DeadLetterAccessDenied', message: 'Allow it.' };
+  const rights = { isTried: true, missing: undefined, copying };
+  const reasonWith = (sendRejected: boolean) => {
+    const queue = aQueue({ spec: { deadLetter: { sendRejected } } });
+    return deadLetterConfigured(aSnapshot({ queue, observation: reachable(), rights })).reason;
+  };
+  expect([reasonWith(true), reasonWith(false)]).toEqual(['DeadLetterAccessDenied', 'RedrivePolicySet']);
 });
 
 test('everything that is wrong is told, the worst in the reason', () => {

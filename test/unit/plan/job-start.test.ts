@@ -6,7 +6,7 @@ import { claimFrom } from '../../../operator/plan/claim.ts';
 import type { Claim } from '../../../operator/plan/job-facts.ts';
 import { type JobStart, jobStart } from '../../../operator/plan/job-start.ts';
 import { podFactsFrom } from '../../../operator/plan/pod-facts.ts';
-import type { StartEvents } from '../../../operator/plan/snapshot.ts';
+import type { StartEvents } from '../../../operator/plan/start-facts.ts';
 import { steadyWords } from '../../../operator/plan/start-trouble.ts';
 import type { KubeObject } from '../../../operator/ports.ts';
 import { aClaim, aJob } from '../../support/builders.ts';

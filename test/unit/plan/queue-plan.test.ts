@@ -30,6 +30,8 @@ function kinds(snapshot: Snapshot): string[] {
 
 const deleted = aQueue({ metadata: { deletionTimestamp: new Date(NOW_MS).toISOString() } });
 
+const RIGHTS = { isTried: true, missing: undefined, copying: undefined };
+
 describe('intake', () => {
   test('may fill the slots that Jobs do not take', () => {
     const claims = [
@@ -80,6 +82,11 @@ describe('intake', () => {
     ['without a revision', { revisions: [] }],
     ['pinned to a revision that is not kept', { queue: aQueue({ spec: { revision: 7 } }) }],
     ['in want of something', { preflight: { storage: faulty('VolumeClaimNotFound', 'create it') } }],
+    [
+      'without permission to delete',
+      { rights: { ...RIGHTS, missing: { reason: 'QueueAccessDenied', message: 'm' } } },
+    ],
+    ['whose permissions have not been tried', { rights: { ...RIGHTS, isTried: false } }],
     ['not checked yet', { preflight: { storage: CHECKING } }],
   ])('starts no poll for a BatchQueue that is %s', (_, parts) => {
     expect(plan(aSnapshot(parts)).intake).toBeUndefined();

@@ -15,7 +15,7 @@ import {
   resolvedImagesOf,
 } from '../../../operator/plan/resolved-images.ts';
 import { hashTemplate, templateOf } from '../../../operator/plan/revision.ts';
-import type { Revision } from '../../../operator/plan/snapshot.ts';
+import type { Revision } from '../../../operator/plan/revision-facts.ts';
 import { aMessage, anInboxMessage, aQueue, aRevision, aSnapshot } from '../../support/builders.ts';
 
 const REGISTRY = '123456789012.dkr.ecr.us-east-1.amazonaws.com';

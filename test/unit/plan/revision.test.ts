@@ -11,7 +11,7 @@ import {
   revisionFrom,
   templateOf,
 } from '../../../operator/plan/revision.ts';
-import type { Revision } from '../../../operator/plan/snapshot.ts';
+import type { Revision } from '../../../operator/plan/revision-facts.ts';
 import { aClaim, aQueue, aRevision, NOW_MS } from '../../support/builders.ts';
 
 function imaged(image: string, parts: Parameters<typeof aQueue>[0] = {}): BatchQueue {

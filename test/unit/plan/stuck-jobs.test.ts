@@ -2,8 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { claimFrom } from '../../../operator/plan/claim.ts';
 import type { Claim } from '../../../operator/plan/job-facts.ts';
 import type { JobStart } from '../../../operator/plan/job-start.ts';
-import type { StartEvents } from '../../../operator/plan/snapshot.ts';
 import { planEventReads } from '../../../operator/plan/start-events.ts';
+import type { StartEvents } from '../../../operator/plan/start-facts.ts';
 import { planStuckJobs } from '../../../operator/plan/stuck-jobs.ts';
 import { aClaim, aJob, aQueue, aRevision, type ClaimParts, NOW_MS } from '../../support/builders.ts';
 

@@ -77,6 +77,7 @@ describe('podsOfJobFrom', () => {
       { reason: 'line 3 is bad', summary: { rowsIn: 3, seconds: 0.25 } },
       'line 3 is bad (rowsIn 3, seconds 0.25)',
     ],
+    ['the figures alone', { summary: { rowsIn: 3, seconds: 0.25 } }, 'rowsIn 3, seconds 0.25'],
     ['no summary that is not figures', { reason: 'bad', summary: { rows: 'many' } }, 'bad'],
   ])('takes %s from a JSON result', (_, report, message) => {
     const pod = failedPod(ended(65, JSON.stringify(report)));

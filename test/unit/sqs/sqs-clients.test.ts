@@ -195,3 +195,22 @@ test('credentials that SQS does not take are told of, and others are not', async
   }
   refusing.destroy();
 });
+
+test('a session that is narrowed to one queue signs for no other', () => {
+  const narrowed = clientsOfOne(endpoint, {
+    identities: {
+      identityOf: ({ url }) => ({
+        kind: 'serviceAccount',
+        namespace: 'team-a',
+        name: 'poller',
+        queueArn: url,
+      }),
+      credentialsFor: () =>
+        Object.assign(async () => ({ accessKeyId: 'k', secretAccessKey: 's' }), { memoized: true } as const),
+    },
+  });
+  const other = { ...QUEUE, url: `${QUEUE.url}-2` };
+  expect(narrowed.clientFor(QUEUE, 'settle')).toBe(narrowed.clientFor(QUEUE, 'settle'));
+  expect(narrowed.clientFor(other, 'settle')).not.toBe(narrowed.clientFor(QUEUE, 'settle'));
+  narrowed.destroy();
+});

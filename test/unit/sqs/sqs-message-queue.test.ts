@@ -189,6 +189,26 @@ test('a receive of a standard queue is never repeated, because nothing is locked
   expect(sqs.requests.map(({ body }) => 'ReceiveRequestAttemptId' in body)).toEqual([false, false]);
 });
 
+describe('a right', () => {
+  test.each(['DeleteMessage', 'ChangeMessageVisibility'] as const)(
+    "%s is tried with nobody's receipt handle",
+    async (right) => {
+      for (const error of ['ReceiptHandleIsInvalid', 'MessageNotInflight']) {
+        sqs.answer = () => ({ error, status: 404 });
+        await queue.tryRight(QUEUE, right);
+      }
+      sqs.answer = () => ({ error: 'AccessDenied', status: 403 });
+      await expect(queue.tryRight(QUEUE, right)).rejects.toMatchObject({
+        code: 'QueueAccessDenied',
+        message: expect.stringContaining(`${right}: AccessDenied`),
+      });
+      expect(sqs.requests.map(({ operation }) => operation)).toEqual([right, right, right]);
+      for (const { body } of sqs.requests)
+        expect(body).toMatchObject({ QueueUrl: QUEUE.url, ReceiptHandle: 'batchqueue-tries-its-rights' });
+    },
+  );
+});
+
 describe('a batch call', () => {
   const calls: [string, (count: number, of?: QueueRef) => Promise<readonly EntryResult[]>][] = [
     ['delete', (count, of = QUEUE) => queue.delete(of, entries(count))],

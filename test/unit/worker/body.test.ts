@@ -78,6 +78,13 @@ describe('A message body', () => {
     expect(() => taskFromBody('{"input":1,"output":2,"more":3}', 'm')).toThrow(/"input".*"output".*"more"/);
   });
 
+  test('is refused in a short sentence, however many unknown fields it has', () => {
+    const fields = Object.fromEntries(Array.from({ length: 50_000 }, (_, index) => [`field${index}`, index]));
+    expect(() => taskFromBody(JSON.stringify({ input: 'a', output: 'b', ...fields }), 'm')).toThrow(
+      /^.{1,150}"field4" and 49995 more, allowed: .{1,200}$/,
+    );
+  });
+
   test.each([
     'canary-secret',
     '{"input":"a","output":"b","password":"canary-secret"}',

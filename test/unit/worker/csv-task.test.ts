@@ -91,10 +91,17 @@ describe('A CSV file that is wrong is refused, nothing is published, and the mes
       'input a.csv: got UTF-16 text, allowed: CSV in UTF-8 or another encoding that extends ASCII',
     ],
     ['UTF-16 the other way round', Buffer.from('\ufeffID\n', 'utf16le').swap16(), 'got UTF-16 text'],
+    ['UTF-16 without a mark', Buffer.from('ID,Value\n', 'utf16le'), 'got UTF-16 text'],
     [
-      'UTF-16 without a mark',
-      Buffer.from('ID,Value\n', 'utf16le'),
-      String.raw`line 1: got the header "I\u{0}D\u{0}`,
+      'UTF-16 without a mark the other way round',
+      Buffer.from('ID,Value\n', 'utf16le').swap16(),
+      'got UTF-16 text',
+    ],
+    ['UTF-32', Buffer.from('\ufeff\0I\0', 'utf16le'), 'got UTF-32 text'],
+    [
+      'zeros before its header',
+      '\0\0\0ID,Value\n',
+      String.raw`line 1: got the header "\u{0}\u{0}\u{0}ID,Value"`,
     ],
     ['a gzip file', gzipSync('ID,Value\n1,2\n'), 'got a gzip file'],
     [

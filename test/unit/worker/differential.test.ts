@@ -39,6 +39,7 @@ describe('The kernel and the reference', () => {
         `"${long}",1`,
         `"${'""'.repeat(length / 2)}",1`,
         `1,${'1'.repeat(length)}`,
+        `${','.repeat(length)}a"`,
       ]) {
         const bytes = Buffer.from(`ID,Value\n1,2\n${row}\n3,4\n`);
         expect(verdictOn(bytes, 'kernel', 65_536)).toEqual(verdictOn(bytes, 'reference', 65_536));

@@ -21,7 +21,14 @@ const EXAMPLE_WORKERS: readonly Example[] = [
   },
   { language: 'Python', command: ['python3', join(EXAMPLES, 'python/worker.py')], needs: 'python3' },
   { language: 'shell', command: ['sh', join(EXAMPLES, 'shell/worker.sh')], needs: 'jq' },
+  ...ownExample(process.env['BATCHQUEUE_EXAMPLE']),
 ];
+
+/** A worker of one's own that does what the examples do, named by its command line (docs/workers.md). */
+function ownExample(commandLine: string | undefined): readonly Example[] {
+  const [program, ...args] = commandLine?.split(' ') ?? [];
+  return program === undefined ? [] : [{ language: program, command: [program, ...args], needs: program }];
+}
 
 /** A file without contents on the disk that takes far longer to read than a signal to arrive. */
 const HUGE_BYTES = 64 * 1024 ** 3;

@@ -40,6 +40,8 @@ const REJECT = { ...BODY, onInvalidRow: 'reject' };
     ['rows of a megabyte', `ID,Value\n${`${'x'.repeat(MIB - 20)},1\n`.repeat(12)}`, BODY],
     ['rows of a megabyte of quotes', `ID,Value\n${`"${'""'.repeat(MIB / 2 - 20)}",1\n`.repeat(6)}`, REJECT],
     ['rows of a million fields', `ID,Value\n${`${','.repeat(MIB - 10)}\n`.repeat(4)}`, REJECT],
+    ['a line of fields without end', `ID,Value\n${','.repeat(24 * MIB)}\n1,2\n`, REJECT],
+    ['blank lines without end', `ID,Value\n${'\n'.repeat(24 * MIB)}1,2\n`, REJECT],
     ['only bad rows', `ID,Value\n${'x,y\n'.repeat(100_000)}`, REJECT],
     ['a quote on every line', `ID,Value\n${`"${'x'.repeat(70)}\n`.repeat(10_000)}`, REJECT],
   ])('needs less than 200 MiB for %s', async (_name, text, body) => {

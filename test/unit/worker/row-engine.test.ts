@@ -79,6 +79,25 @@ describe('An engine that sets bad rows aside', () => {
     expect(totals).toMatchObject({ rowsIn: 4, rowsRejected: 2 });
   });
 
+  test('sets the first MiB of an overlong row aside, wherever blocks end', () => {
+    const long = 'x'.repeat(1_100_000);
+    const text = `ID,Value\n1,1\n"${long}\n"2"x${long}\n3,${long}\n4,4`;
+    const whole = run(text);
+    for (const blockBytes of [10_000, 65_536, 70_001]) expect(run(text, plain(), blockBytes)).toEqual(whole);
+    const rows = whole.rejected.split('\n').slice(1, -1);
+    expect(rows.map((row) => row.slice(0, 2))).toEqual(['3,', '4,', '5,']);
+    expect(rows.at(-1)).toMatch(/"3,x{1048574}"$/);
+    expect(idsIn(whole.output)).toEqual(['1', '4']);
+  });
+
+  test('takes a row of more fields than bytes are allowed for an overlong one, wherever blocks end', () => {
+    const long = ','.repeat(1_048_600);
+    const text = `ID,Value\n1,1\n${long}a"\n${long}\n2,2\n${long}`;
+    const whole = run(text);
+    expect(whole.rejected.match(/got a row longer than 1 MiB/g)).toHaveLength(3);
+    expect(run(text, plain(), 65_536)).toEqual(whole);
+  });
+
   test.each([
     ['', 'got an empty file'],
     ['\n\n', 'got an empty file'],

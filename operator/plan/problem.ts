@@ -1,0 +1,5 @@
+/** A condition's reason (CamelCase) and message. */
+export interface Problem {
+  readonly reason: string;
+  readonly message: string;
+}
