@@ -81,11 +81,14 @@ export class ObjectStore {
     return true;
   }
 
-  /** Takes an ADDED or MODIFIED watch event. False when something newer is already there. */
+  /**
+   * Takes an ADDED or MODIFIED watch event. False when it tells nothing new: something newer is already there, or this very
+   * state, from the answer of our own write. That one stays, so that what was made of it is still remembered.
+   */
   observe(object: KubeObject): boolean {
     this.advance(object.metadata.resourceVersion);
     const known = this.#objects.get(keyOfObject(object));
-    if (known !== undefined && isNewer(known, object)) return false;
+    if (known !== undefined && (isNewer(known, object) || isSameState(known, object))) return false;
     this.#set(object);
     return true;
   }
@@ -177,6 +180,13 @@ export class ObjectStore {
 
 function isNewer(known: KubeObject, object: KubeObject): boolean {
   return isAfter(known, object.metadata.resourceVersion);
+}
+
+function isSameState(known: KubeObject, { metadata }: KubeObject): boolean {
+  const { uid, resourceVersion } = known.metadata;
+  return (
+    resourceVersion !== undefined && resourceVersion === metadata.resourceVersion && uid === metadata.uid
+  );
 }
 
 function isAfter(known: KubeObject, resourceVersion: string | undefined): boolean {

@@ -74,7 +74,10 @@ async function setOwners(
   }
 }
 
-/** Deletes payload Secrets that no Job uses: what a crash between Secret and Job has left. */
+/**
+ * Deletes payload Secrets that no Job uses: what a crash between Secret and Job has left. Those that a Job uses without owning
+ * them are looked at again later, because they do not go with it.
+ */
 export async function sweepPayloads(subject: Subject, world: World): Promise<void> {
   const { namespace, name, session } = subject;
   session.sweepAtMs = undefined;
@@ -85,6 +88,7 @@ export async function sweepPayloads(subject: Subject, world: World): Promise<voi
     jobs.flatMap((job) => payloadOf(job)?.secrets.map(({ secretName }) => secretName) ?? []),
   );
   const unused = items.filter(({ metadata }) => !used.has(metadata.name));
+  if (items.some((secret) => used.has(secret.metadata.name) && !isOfJob(secret))) session.sweepLater();
   for (const secret of unused) {
     const isOld = world.clock.now() - createdAt(secret) > UNUSED_AFTER_MS;
     if (isOld) await world.kube.delete(SECRETS, namespace, secret.metadata.name, uidOf(secret));
@@ -105,6 +109,10 @@ export async function readSecretFile(
 }
 
 const dataSchema = z.record(z.string(), z.string());
+
+function isOfJob({ metadata }: KubeObject): boolean {
+  return metadata.ownerReferences?.some(({ kind }) => kind === 'Job') ?? false;
+}
 
 function createdAt({ metadata }: KubeObject): number {
   return Date.parse(metadata.creationTimestamp ?? '') || 0;

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { deadLetterUrl } from '../api/queue-url.ts';
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import type { Pace } from '../plan/plan.ts';
@@ -16,6 +17,8 @@ const UNPOLLED_PERIOD_MS = 15_000;
 const FAILURES_BEFORE_UNREACHABLE = 3;
 /** How long after the last sign of work the queue counts as busy. */
 const BUSY_FOR_MS = 120_000;
+/** How often at least the observation is told, also when it stays the same, in milliseconds. */
+const TELL_PERIOD_MS = 60_000;
 const MIN_RETRY_MS = 1_000;
 /** Recovery is noticed within a minute. */
 const MAX_RETRY_MS = 45_000;
@@ -25,7 +28,7 @@ export interface QueueObserverOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** The observation may have changed. */
+  /** The observation has changed; or it is time for somebody to look again at everything. */
   readonly onChange: () => void;
 }
 
@@ -40,6 +43,7 @@ export class QueueObserver {
   /** Raised with every change of reader: an answer to the old one is dropped. */
   #generation = 0;
   #turn = 0;
+  #toldAtMs = Number.NEGATIVE_INFINITY;
   #cancelTimer: (() => void) | undefined;
 
   constructor(options: QueueObserverOptions) {
@@ -89,9 +93,13 @@ export class QueueObserver {
       this.#options.log.warn({ error: messageOf(error) }, 'queue attributes could not be read');
     }
     if (generation !== this.#generation) return;
+    const isNews = !isSame(next, this.#observation);
     this.#observation = next;
-    this.#options.onChange();
     this.#schedule(this.#period());
+    const nowMs = this.#options.clock.now();
+    if (!isNews && nowMs < this.#toldAtMs + TELL_PERIOD_MS) return;
+    this.#toldAtMs = nowMs;
+    this.#options.onChange();
   }
 
   /** At rest only one of the two counts is read in a turn, the other is what it was. */
@@ -144,4 +152,9 @@ export class QueueObserver {
     this.#cancelTimer?.();
     this.#cancelTimer = this.#options.clock.after(delayMs, () => void this.#observe(generation));
   }
+}
+
+/** True for observations that differ in their time alone. */
+function isSame(a: QueueObservation, b: QueueObservation): boolean {
+  return isDeepStrictEqual({ ...a, observedAtMs: 0 }, { ...b, observedAtMs: 0 });
 }

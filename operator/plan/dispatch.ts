@@ -140,21 +140,21 @@ function adoptions(judged: readonly JudgedMessage[]): readonly Action[] {
 }
 
 /**
- * Messages that get no Job go back. On FIFO queues what was received after one that goes back goes with it, and first:
- * while one message of a group is held, SQS gives out none of the others.
+ * Messages that get no Job go back. On FIFO queues what was received of the same group goes along, in one action and last to
+ * first: while one message of a group is held, SQS gives out none of those behind it.
  */
 function releases(judged: readonly JudgedMessage[], { queue, nowMs }: DispatchContext): readonly Action[] {
   const back = judged.flatMap((one) => (one.kind === 'giveBack' ? [one] : []));
-  return back.map(({ message, reason }): ReleaseAction => {
+  const firsts = Map.groupBy(back, (one) => groupOf(one.message) ?? one);
+  return [...firsts.values()].flatMap(([first]): ReleaseAction[] => {
+    if (!first) return [];
+    const { message, reason } = first;
     const groupId = groupOf(message);
-    const followers =
-      groupId === undefined
-        ? []
-        : judged.filter((one) => one.kind !== 'giveBack' && groupOf(one.message) === groupId);
+    const group = judged.filter((one) => groupId !== undefined && groupOf(one.message) === groupId);
     const wished = reason === 'RejectedBefore' ? (queue?.spec.retry.maxBackoffSeconds ?? 0) : 0;
     const delaySeconds = clampDelay(wished, message.receivedAtMs, nowMs);
-    const messages = inOrder([message, ...followers.map((one) => one.message)]).toReversed();
-    return { kind: 'release', messages, delaySeconds, reason };
+    const messages = groupId === undefined ? [message] : group.map((one) => one.message);
+    return [{ kind: 'release', messages: inOrder(messages).toReversed(), delaySeconds, reason }];
   });
 }
 

@@ -71,11 +71,10 @@ export interface TemplateImage {
 }
 
 /** Every image that a pod of this template needs, each once. */
-export function imagesOf({ spec }: JobTemplate): readonly TemplateImage[] {
-  const pod = spec.template.spec;
-  const texts = containersOf(pod).flatMap(({ image }) => (image === undefined ? [] : [image]));
+export const imagesOf: (template: JobTemplate) => readonly TemplateImage[] = remember(({ spec }) => {
+  const texts = containersOf(spec.template.spec).flatMap(({ image }) => (image === undefined ? [] : [image]));
   return [...new Set(texts)].map((text) => ({ text, reference: parseImageReference(text) }));
-}
+});
 
 /** Registries of ECR that pods of this template pull from, each once. */
 export function ecrHostsOf(template: JobTemplate): readonly EcrHost[] {

@@ -204,4 +204,15 @@ describe('a FIFO group', () => {
     await world.until('both are done', () => world.isDone(first) && world.isDone(second), 15 * MINUTE_MS);
     expect(world.violations).toEqual([]);
   });
+
+  test('goes back last to first when its BatchQueue is deleted before it had a Job', async () => {
+    const world = await aWorld({ ...SPEC, queue: { batchSize: 3 } }, { fifo: true });
+    world.api.admission = (_, plural) =>
+      plural === JOBS.plural ? kubeFailure('Forbidden', 'terminal') : undefined;
+    const ids = ['1', '2', '3'].map((body) => world.send(world.tenant, body, undefined, 'group'));
+    await world.until('they are held', () => ids.every((id) => world.sqs.receiveCountOf(id) > 0), MINUTE_MS);
+    world.deleteBatchQueue();
+    await world.until('they are back', () => world.sqs.describe().visible === ids.length, MINUTE_MS);
+    expect(world.violations).toEqual([]);
+  });
 });

@@ -53,7 +53,7 @@ export async function hunt(name: string, limit: number, from?: number): Promise<
   const mutant = MUTANTS.find((each) => each.name === name);
   if (!mutant)
     throw new Error(`no mutant is called ${name}; there are: ${MUTANTS.map((each) => each.name).join(', ')}`);
-  if (from === undefined && mutant.seed !== undefined) {
+  if (from === undefined) {
     const { suspect } = await firstSuspect(name, [mutant.seed][Symbol.iterator](), 1);
     if (suspect) return { mutant: name, found: suspect, played: 1 };
   }

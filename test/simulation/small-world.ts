@@ -19,6 +19,7 @@ export class SmallWorld extends World {
     this.sqs = this.tenant.model;
     // Stories have faults in them.
     this.isFair = false;
+    this.keepsLeases = false;
   }
 
   /** Makes the BatchQueue, or replaces the spec of the one there is. */

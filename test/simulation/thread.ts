@@ -6,6 +6,8 @@ import { MUTANTS } from './mutants/table.ts';
 const { mutant: name }: { mutant: string | undefined } = workerData;
 const mutant = MUTANTS.find((each) => each.name === name);
 if (mutant) plant(mutant);
+// Histories are full of errors, and nobody reads where each was made: `--seed` replays in a process of its own.
+Error.stackTraceLimit = 0;
 // Only now: what is planted must be there before the first production module is read.
 const { play } = await import('./scenario/play.ts');
 

@@ -76,6 +76,8 @@ export class World implements WorldView {
   isHealed = false;
   /** No fault, no crash, no second operator: then nothing is forgiven. */
   isFair = true;
+  /** SQS and the operator's process are sound, whatever Kubernetes does. */
+  keepsLeases = true;
   readonly #invariants: readonly Invariant[];
   readonly #witnesses: readonly Partial<Witness>[];
   readonly #trace: ((line: string) => void) | undefined;

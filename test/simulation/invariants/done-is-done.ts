@@ -1,4 +1,5 @@
 import { Book } from '../truth/book.ts';
+import type { Run } from '../truth/run.ts';
 import type { Invariant } from '../truth/view.ts';
 import { isDuplicatedBatch } from './one-active-job.ts';
 
@@ -11,10 +12,15 @@ export const doneIsDone: Invariant = {
       for (const { messageId } of units) {
         const done = world.book
           .runsOf(messageId)
-          .find((run) => !run.gone && Book.unitOf(run, messageId)?.state === 'done');
+          .find((run) => !run.gone && !isForgotten(run) && Book.unitOf(run, messageId)?.state === 'done');
         if (done && !(done.by !== by && isDuplicatedBatch(world, messageId)))
           broken(`${by} made ${name} for message ${messageId}, which ${done.name} has done`);
       }
     },
   }),
 };
+
+/** What a worker of a failed Job has done stands in its report alone, which goes with its pod. */
+function isForgotten({ finished, isIndexed, lostPod }: Run): boolean {
+  return finished === 'failed' && !isIndexed && lostPod;
+}

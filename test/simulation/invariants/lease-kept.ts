@@ -5,10 +5,10 @@ export const leaseKept: Invariant = {
   id: 'I5',
   name: 'lease-kept',
   sentence:
-    'Without faults no lease lapses: a message is not received again while a Job of it may still work.',
+    'Unless SQS or the operator itself fails no lease lapses: a message is not received again while a Job of it may still work, whatever the API server does.',
   watch: (world, broken) => ({
     received: ({ id, wasDuplicated }) => {
-      if (!world.isFair || wasDuplicated) return;
+      if (!world.keepsLeases || wasDuplicated) return;
       const live = world.book.liveRunsOf(id);
       if (live.length > 0) broken(`message ${id} was received again while ${live[0]?.name} works on it`);
     },

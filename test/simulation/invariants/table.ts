@@ -3,6 +3,7 @@ import { attempts } from './attempts.ts';
 import { comesToRest } from './comes-to-rest.ts';
 import { deleteOnlyAfterSuccess } from './delete-only-after-success.ts';
 import { doneIsDone } from './done-is-done.ts';
+import { fifoGivenBack } from './fifo-given-back.ts';
 import { fifoOrder } from './fifo-order.ts';
 import { leaseKept } from './lease-kept.ts';
 import { leaseOutlivesCreate } from './lease-outlives-create.ts';
@@ -28,6 +29,7 @@ export const INVARIANTS: readonly Invariant[] = [
   leaseKept,
   doneIsDone,
   fifoOrder,
+  fifoGivenBack,
   withinLimit,
   receiveWhatCanRun,
   settlementBeforeDischarge,

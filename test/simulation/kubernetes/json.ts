@@ -3,7 +3,17 @@ import { kubeFailure } from './failures.ts';
 
 /** As JSON over the wire: nothing is shared, and fields that are undefined are gone. */
 export function copyOf<T>(value: T): T {
-  return value === undefined ? value : JSON.parse(JSON.stringify(value));
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same JSON, which types cannot say
+  return copied(value) as T;
+}
+
+function copied(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  // In an array JSON has null for what is undefined.
+  if (Array.isArray(value)) return value.map((element) => copied(element ?? null));
+  const copy: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(value)) if (field !== undefined) copy[name] = copied(field);
+  return copy;
 }
 
 /** True for the same JSON; what two versions of an object share is not looked at. */

@@ -19,11 +19,8 @@ export interface Mutant {
   /** What no longer holds, in a sentence. */
   readonly breaks: string;
   readonly edits: readonly Edit[];
-  /**
-   * A seed that has found it; when it no longer does, the others are tried from 1 on. Undefined: none of the first 500 is
-   * known to, so that tests cannot look for it; docs/reliability.md names those.
-   */
-  readonly seed: number | undefined;
+  /** A seed that has found it; when it no longer does, the others are tried from 1 on. */
+  readonly seed: number;
 }
 
 /**

@@ -49,6 +49,7 @@ export class Operator {
   readonly #watches: WatchLink;
   /** While this process may not act: resolved when it may again. */
   #fenced: PromiseWithResolvers<void> | undefined;
+  #isEnding = false;
 
   constructor(options: OperatorOptions) {
     const { clock, random, api, weather, log, onRequest, as } = options;
@@ -94,6 +95,11 @@ export class Operator {
     return this.#process.alive;
   }
 
+  /** Told to end, and still there. */
+  isEnding(): boolean {
+    return this.alive && this.#isEnding;
+  }
+
   isPaused(): boolean {
     return this.#process.isPaused();
   }
@@ -114,25 +120,28 @@ export class Operator {
     this.#process.pause(ms);
   }
 
-  /** No crash and no pause is planned any more. */
+  /** No crash and no pause is planned any more, and it may act. */
   calm(): void {
     this.#process.calm();
+    this.unfence();
   }
 
   /** May not act from now on, until `unfence`, as when its Lease is in doubt. */
   fence(): void {
-    this.#fenced = Promise.withResolvers();
+    this.#fenced ??= Promise.withResolvers();
     this.#controller.pause();
   }
 
   unfence(): void {
-    this.#fenced?.resolve();
+    if (!this.#fenced) return;
+    this.#fenced.resolve();
     this.#fenced = undefined;
     this.#controller.resume();
   }
 
   /** SIGTERM; `whenEnded` is called when it has ended by itself. */
   drain(whenEnded: () => void): void {
+    this.#isEnding = true;
     void this.#controller.drain(DRAIN_MS).then(() => {
       if (!this.alive) return;
       this.kill();

@@ -9,7 +9,7 @@ import type { Sightings } from '../sightings.ts';
 import type { Tenant } from '../truth/tenant.ts';
 import { drawFate } from '../worker/fate.ts';
 import type { World } from '../world.ts';
-import type { Mix, TenantMix } from './mix.ts';
+import type { Mix, TenantMix, Trouble } from './mix.ts';
 
 export interface Stage {
   readonly world: World;
@@ -19,7 +19,8 @@ export interface Stage {
   readonly tenants: readonly (readonly [Tenant, TenantMix])[];
 }
 
-type Step = (stage: Stage) => void;
+/** Returns for how long nothing else is to happen, in milliseconds, where it takes its time. */
+type Step = (stage: Stage) => number | void;
 
 /** Messages sent at once: enough for a batch that does not fit, few enough to be worked off in no time. */
 const MOST_SENT = 15;
@@ -59,38 +60,50 @@ const ORDINARY: readonly (readonly [weight: number, Step])[] = [
   [0.4, squat],
 ];
 
+/** What goes wrong in Kubernetes. */
+const KUBERNETES_TROUBLE: readonly (readonly [weight: number, Step])[] = [
+  [3, kubeWeather],
+  [2, kubeAway],
+  [2, watchWeather],
+  [1.5, loseCreates],
+  [1, breakWatches],
+  [1, disrupt],
+  [1, deletePod],
+  [1, startProblem],
+  [1, nodesRefuse],
+  [1, quota],
+];
+
 /** What goes wrong besides. */
 const TROUBLE: readonly (readonly [weight: number, Step])[] = [
-  [3, kubeWeather],
   [3, sqsWeather],
-  [2, watchWeather],
   [4, crash],
   [1, kill],
   [1, terminate],
   [1, pause],
   [1.5, sleepThroughLease],
-  [1.5, blindTakeover],
-  [1.5, loseCreates],
-  [1, breakWatches],
-  [1, disrupt],
-  [1, deletePod],
+  [4, blindTakeover],
   [2, duplicate],
-  [1, startProblem],
-  [1, nodesRefuse],
-  [1, quota],
   [1, deleteBatchQueue],
   [0.3, deleteNamespace],
 ];
 
-/** One thing that happens; what it is comes from the seed. */
-export function happen(stage: Stage): void {
-  const steps = stage.mix.isFair ? ORDINARY : [...ORDINARY, ...TROUBLE];
+const STEPS: Readonly<Record<Trouble, readonly (readonly [weight: number, Step])[]>> = {
+  none: ORDINARY,
+  Kubernetes: [...ORDINARY, ...KUBERNETES_TROUBLE],
+  anything: [...ORDINARY, ...KUBERNETES_TROUBLE, ...TROUBLE],
+};
+
+/** One thing that happens; what it is comes from the seed. Returns for how long nothing else is to happen, in milliseconds. */
+export function happen(stage: Stage): number {
+  const steps = STEPS[stage.mix.trouble];
   const total = steps.reduce((sum, [weight]) => sum + weight, 0);
   let left = stage.random.next() * total;
   for (const [weight, step] of steps) {
     left -= weight;
-    if (left < 0) return step(stage);
+    if (left < 0) return step(stage) ?? 0;
   }
+  return 0;
 }
 
 /** Operators that have ended start again, sooner or later. */
@@ -180,6 +193,28 @@ function kubeWeather(stage: Stage): void {
   world.disturb(`API server fails at ${weather.kubeChance}: ${weather.kubeFaults.join(' ')}`);
 }
 
+/** Messages come in, and then nobody reaches the API server, for less time than a lease lasts or for more. */
+function kubeAway(stage: Stage): void {
+  const { world, random } = stage;
+  send(stage);
+  world.clock.after(random.between(100, 5_000), () => {
+    if (!world.isHealed) takeApiAway(stage);
+  });
+}
+
+function takeApiAway({ world, mix, random }: Stage): void {
+  const forMs = random.between(5_000, 90_000);
+  const kubeFaults = random.pick([['refused'], ['timeout'], ['reset']] as const) ?? [];
+  world.disturb(`API server is away for ${forMs} ms: ${kubeFaults.join(' ')}`);
+  for (const name of mix.operators) {
+    Object.assign(world.weatherOf(name), { kubeChance: 1, kubeFaults });
+    world.operators.get(name)?.breakWatches();
+  }
+  world.clock.after(forMs, () => {
+    for (const name of mix.operators) world.weatherOf(name).kubeChance = 0;
+  });
+}
+
 function sqsWeather(stage: Stage): void {
   const { world, random } = stage;
   const weather = world.weatherOf(someOperator(stage));
@@ -245,22 +280,37 @@ function sleepThroughLease(stage: Stage): void {
   });
 }
 
-/** An operator can no longer renew what it holds, and another one that takes over does not see the Jobs of it. */
-function blindTakeover(stage: Stage): void {
+/**
+ * One operator leads and makes Jobs; then it ends, or cannot reach SQS any more, and the others, whose watches have been
+ * silent all the while, take over what they do not see.
+ */
+function blindTakeover(stage: Stage): number {
   const { world, mix, random } = stage;
-  send(stage);
-  const forMs = random.between(20_000, 60_000);
-  const lost = someOperator(stage);
-  world.clock.after(random.between(100, 3_000), () => {
+  const forMs = random.between(20_000, 90_000);
+  const leader = someOperator(stage);
+  const standbys = mix.operators.filter((name) => name !== leader);
+  const isKilled = random.chance(0.3);
+  world.disturb(`${leader} leads, watches of the others are silent for ${forMs} ms`);
+  for (const name of standbys) {
+    world.operators.get(name)?.fence();
+    world.weatherOf(name).watchSilentUntilMs = world.clock.now() + forMs;
+  }
+  sendSome(stage, MOST_SENT * 2);
+  const leadsForMs = random.between(100, 15_000);
+  world.clock.after(leadsForMs, () => {
     if (world.isHealed) return;
-    world.disturb(`${lost} cannot reach SQS, watches of the others are silent for ${forMs} ms`);
-    for (const name of mix.operators) {
-      const weather = world.weatherOf(name);
-      if (name === lost) Object.assign(weather, { sqsChance: 1, sqsFaults: ['refused'] });
-      else weather.watchSilentUntilMs = world.clock.now() + forMs;
-    }
-    world.clock.after(forMs, () => Object.assign(world.weatherOf(lost), { sqsChance: 0 }));
+    if (isKilled) world.kill(leader);
+    else cutOff(leader, forMs, world);
+    for (const name of standbys) world.operators.get(name)?.unfence();
   });
+  return leadsForMs + random.between(5_000, 60_000);
+}
+
+function cutOff(name: string, forMs: number, world: World): void {
+  world.disturb(`${name} cannot reach SQS`);
+  const weather = world.weatherOf(name);
+  Object.assign(weather, { sqsChance: 1, sqsFaults: ['refused'] });
+  world.clock.after(forMs, () => Object.assign(weather, { sqsChance: 0 }));
 }
 
 /** Messages come in while answers to creates are lost, or come too late. */

@@ -1,10 +1,12 @@
 import type { SeededRandom } from '../../support/seeded-random.ts';
 import type { Manner } from '../worker/report.ts';
 
+/** What goes wrong outside of the work: the less it is, the more must hold. */
+export type Trouble = 'none' | 'Kubernetes' | 'anything';
+
 /** What kind of world a seed makes. */
 export interface Mix {
-  /** Nothing goes wrong outside of the work: then no lease may lapse. */
-  readonly isFair: boolean;
+  readonly trouble: Trouble;
   readonly operators: readonly string[];
   readonly tenants: readonly TenantMix[];
   /** How many things happen before everything is made good. */
@@ -31,18 +33,25 @@ export interface TenantMix {
 
 /** Draws the world of a seed. */
 export function drawMix(random: SeededRandom): Mix {
-  const isFair = random.chance(0.12);
-  const outlasts = !isFair && random.chance(0.008);
+  const trouble = drawTrouble(random);
+  const outlasts = trouble === 'anything' && random.chance(0.008);
   // Two that see things differently would overwrite each other's status for twelve hours.
-  const operators = !isFair && !outlasts && random.chance(0.45) ? ['alpha', 'beta'] : ['alpha'];
+  const isShared = trouble === 'anything' && !outlasts && random.chance(0.5);
+  const operators = isShared ? ['alpha', 'beta'] : ['alpha'];
   const count = random.chance(0.75) ? 1 : 2;
   const tenants = Array.from({ length: count }, (_, index) =>
-    drawTenant(random, `queue-${index + 1}`, { isFair, outlasts }),
+    drawTenant(random, `queue-${index + 1}`, { trouble, outlasts }),
   );
-  return { isFair, operators, tenants, steps: random.between(6, 18), outlasts };
+  return { trouble, operators, tenants, steps: random.between(6, 18), outlasts };
 }
 
-function drawTenant(random: SeededRandom, name: string, kind: Pick<Mix, 'isFair' | 'outlasts'>): TenantMix {
+function drawTrouble(random: SeededRandom): Trouble {
+  const drawn = random.next();
+  if (drawn < 0.1) return 'none';
+  return drawn < 0.22 ? 'Kubernetes' : 'anything';
+}
+
+function drawTenant(random: SeededRandom, name: string, kind: Pick<Mix, 'trouble' | 'outlasts'>): TenantMix {
   const fifo = random.chance(0.3);
   const indexed = !fifo && random.chance(0.25);
   return {
@@ -71,16 +80,16 @@ function drawTenant(random: SeededRandom, name: string, kind: Pick<Mix, 'isFair'
   };
 }
 
-interface QueueKind extends Pick<Mix, 'isFair' | 'outlasts'> {
+interface QueueKind extends Pick<Mix, 'trouble' | 'outlasts'> {
   readonly fifo: boolean;
   readonly indexed: boolean;
 }
 
-function drawQueue(random: SeededRandom, { fifo, indexed, isFair, outlasts }: QueueKind): object {
+function drawQueue(random: SeededRandom, { fifo, indexed, trouble, outlasts }: QueueKind): object {
   const batchSize = drawBatchSize(random, fifo, indexed);
-  const drawn = oneOf(random, isFair ? [30, 60, 300] : [10, 10, 30, 60, 300]);
+  const drawn = oneOf(random, trouble === 'none' ? [30, 60, 300] : [10, 10, 30, 60, 300]);
   // Twelve hours of short leases would be thousands of renewals.
-  const visibilityTimeoutSeconds = outlasts ? 900 : drawn;
+  const visibilityTimeoutSeconds = outlasts ? 3_600 : drawn;
   if (batchSize === 1) return { visibilityTimeoutSeconds };
   return { visibilityTimeoutSeconds, batchSize, batchWindowSeconds: oneOf(random, [0, 0, 1, 5, 20]) };
 }

@@ -38,7 +38,8 @@ export async function play(seed: number, trace?: (line: string) => void): Promis
   const startMs = world.clock.now();
   const { random } = world;
   const mix = drawMix(random);
-  world.isFair = mix.isFair;
+  world.isFair = mix.trouble === 'none';
+  world.keepsLeases = mix.trouble !== 'anything';
   world.trace(() => `mix ${JSON.stringify(mix)}`);
   const tenants = mix.tenants.map((tenantMix) => {
     const tenant = world.addTenant(tenantMix);
@@ -76,7 +77,7 @@ async function live(stage: Stage): Promise<void> {
   const { world, mix, random } = stage;
   for (const name of mix.operators) world.start(name);
   for (let step = 0; step < mix.steps && world.violations.length === 0; step += 1) {
-    happen(stage);
+    await world.clock.advance(happen(stage));
     restartSome(stage, 0.6);
     await world.clock.advance(random.chance(0.3) ? random.between(1, 500) : random.between(500, 20_000));
   }
@@ -116,7 +117,10 @@ async function recover(stage: Stage): Promise<void> {
     if (isGoing || !world.api.accepts(tenant.namespace) || (!isThere && random.chance(0.5))) continue;
     world.apply(tenant, spec);
   }
-  const isOver = () => world.violations.length > 0 || isSettled(stage);
+  // One that is about to end leaves its place to a next one first.
+  const isEnding = () =>
+    [...world.operators.values()].some((operator) => !operator.alive || operator.isEnding());
+  const isOver = () => world.violations.length > 0 || (isSettled(stage) && !isEnding());
   const endMs = world.clock.now() + RECOVERY_MS;
   while (!isOver()) {
     if (world.clock.now() >= endMs) {
@@ -142,12 +146,23 @@ function retain({ world, tenants, sightings }: Stage): void {
   }
 }
 
-async function rest({ world }: Stage): Promise<void> {
+async function rest(stage: Stage): Promise<void> {
+  const { world, sightings } = stage;
+  if (stage.mix.operators.length > 1 && sightings.seen().includes('intake held')) takeOver(stage);
   const hasSecrets = world.api.list(SECRETS).items.length > 0;
   await world.clock.advance(hasSecrets ? UNTIL_SWEPT_MS : UNTIL_REST_MS);
   world.restSinceMs = world.clock.now();
   await world.clock.advance(REST_MS);
   world.checkEnd();
+}
+
+/**
+ * A process learns from what it sees start whether intake is still to be held, and of two that act at the same time, as no
+ * Lease would let them, one may miss it. So a new one takes over from both, and lists.
+ */
+function takeOver({ world, mix }: Stage): void {
+  for (const name of mix.operators) world.kill(name);
+  world.start(mix.operators[0]);
 }
 
 function isSettled(stage: Stage): boolean {

@@ -140,6 +140,7 @@ export class Book {
       hasRun: false,
       refusedPods: 0,
       finishedAtMs: undefined,
+      lostPod: false,
     };
     this.#reader.made(run, job);
     this.#runs.set(uid, run);
@@ -156,6 +157,7 @@ export class Book {
     const phase = phaseOf(object);
     if (phase === 'Running') run.hasRun = true;
     if (isRefused(object)) run.refusedPods += type === 'DELETED' ? -1 : isRefused(before) ? 0 : 1;
+    if (type === 'DELETED' && run.owesSettlement) run.lostPod = true;
     const hasEnded = phase === 'Succeeded' || phase === 'Failed' || type === 'DELETED';
     if (hasEnded) run.alivePods.delete(object.metadata.name);
     else run.alivePods.set(object.metadata.name, indexOf(object));

@@ -36,6 +36,8 @@ export interface Run {
   /** Pods that a node refused, and that still stand there. */
   refusedPods: number;
   finishedAtMs: number | undefined;
+  /** A pod of it was taken away while it owed its settlement: what its worker reported may never have been read. */
+  lostPod: boolean;
 }
 
 /** True while a worker works on this message, or may begin to. */

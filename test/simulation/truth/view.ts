@@ -26,6 +26,8 @@ export interface WorldView {
   readonly restSinceMs: number;
   /** No fault, no crash, no second operator: then nothing is forgiven. */
   readonly isFair: boolean;
+  /** SQS always answers and the one operator runs on: then no lease lapses, whatever Kubernetes does. */
+  readonly keepsLeases: boolean;
   /** The queue that this message was sent to. */
   queueOf(messageId: string): ModelQueue | undefined;
   tenantOf(batchQueue: string): Tenant | undefined;

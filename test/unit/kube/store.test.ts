@@ -48,6 +48,17 @@ describe('our own writes', () => {
     expect(store.observe(anObject('a', 130))).toBe(true);
   });
 
+  test('stay the same objects when the watch brings them as well', () => {
+    const store = aStore(anObject('a', 50));
+    const own = anObject('a', 120);
+    store.put(own);
+    const told = store.byIndex('x');
+
+    expect(store.observe(anObject('a', 120))).toBe(false);
+    expect(store.get('n', 'a')).toBe(own);
+    expect(store.byIndex('x')).toBe(told);
+  });
+
   test('do not bring back an object whose deletion was seen', () => {
     const store = aStore(anObject('a', 50));
     store.remove(anObject('a', 130));

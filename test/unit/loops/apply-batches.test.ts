@@ -133,6 +133,27 @@ describe('a large payload', () => {
     expect(stage.kube.list(SECRETS).items).toHaveLength(1);
     expect(stage.subject.session.sweepAtMs).toBeUndefined();
   });
+
+  test('that its Job does not own is swept when the Job is gone, however late that is', async () => {
+    const action = claimOf([await stage.received({ body: LARGE })]);
+    await stage.apply(action);
+    const { name } = action.job.metadata;
+    // As after a crash between the create of the Job and this.
+    stage.kube.update({ resource: SECRETS, namespace: 'shop', name }, ({ metadata }) => {
+      metadata.ownerReferences = [];
+    });
+    await stage.clock.advance(601_000);
+    await stage.apply({ kind: 'sweepPayloads' });
+    expect(stage.kube.get(SECRETS, 'shop', name)).toBeDefined();
+    expect(stage.subject.session.sweepAtMs).toBe(stage.clock.now() + 600_000);
+    stage.kube.update({ resource: JOBS, namespace: 'shop', name }, ({ metadata }) => {
+      metadata.finalizers = [];
+    });
+    stage.kube.delete(JOBS, 'shop', name);
+    await stage.clock.advance(600_000);
+    await stage.apply({ kind: 'sweepPayloads' });
+    expect(stage.kube.get(SECRETS, 'shop', name)).toBeUndefined();
+  });
 });
 
 describe('a create whose answer is lost', () => {

@@ -92,6 +92,18 @@ describe('an observed queue', () => {
     expect(await readIn(2 * MINUTE_MS)).toHaveLength(8);
   });
 
+  test('is told when something about it has changed, and once a minute anyway', async () => {
+    await watch();
+    observer.stir();
+    await clock.advance(50_000);
+    expect(changes).toBe(1);
+    queue.describeAnswer = () => Promise.resolve(attributesOf({ visible: 7 }));
+    await clock.advance(5_000);
+    expect(changes).toBe(2);
+    await clock.advance(MINUTE_MS);
+    expect(changes).toBe(3);
+  });
+
   test('keeps its cadence however often the same pace is set', async () => {
     await watch();
     for (let times = 0; times < 59; times += 1) {

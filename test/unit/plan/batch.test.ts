@@ -305,6 +305,15 @@ describe('a message group', () => {
     expect(jobs(single.actions)).toEqual([[1]]);
   });
 
+  test('of a BatchQueue that is gone goes back in one action, last to first', () => {
+    const inbox = [ordered(1), ordered(2), ordered(9, 'other'), ordered(3)];
+    const { actions } = planDispatch(inbox, context({ queue: undefined, isGone: true }));
+    expect(actions).toMatchObject([
+      { kind: 'release', messages: [ordered(3), ordered(2), ordered(1)] },
+      { kind: 'release', messages: [ordered(9, 'other')] },
+    ]);
+  });
+
   test('goes back as a whole behind a message that goes back, last to first', () => {
     const rejected = aClaim({
       messages: [{ ...aMessage({ id: messageId(1) }), queue: FIFO, attributes: ordered(1).attributes }],
