@@ -105,8 +105,10 @@ export function fateIn(claim: Claim, messageId: string): Fate | undefined {
   const index = ledger?.messages.findIndex(({ id }) => id === messageId) ?? -1;
   if (!ledger || index < 0) return undefined;
   const fate = fatesOf(ledger)[index];
-  // A finalizer that somebody took by hand leaves no lists.
-  return fate === 'held' && settled ? (outcome === 'succeeded' ? 'deleted' : 'released') : fate;
+  if (fate !== 'held' || !settled) return fate;
+  // Not in any list: a delete that is owed no more, or somebody took the finalizer by hand.
+  const isDone = outcome === 'succeeded' || ledger.messages[index]?.refusedAtMs !== undefined;
+  return isDone ? 'deleted' : 'released';
 }
 
 /**

@@ -100,6 +100,14 @@ describe('the table of planDispatch', () => {
     expect(plan(anInboxMessage({ receiveCount: 2 }), { claims })).toMatchObject([{ kind: 'discard' }]);
   });
 
+  test('so is one that was done in a Job that failed, and whose delete is owed no more', () => {
+    const { ledger } = aClaim();
+    const messages = ledger?.messages.map((message) => ({ ...message, refusedAtMs: NOW_MS }));
+    const annotations = { [ANNOTATION_LEDGER]: JSON.stringify({ ...ledger, messages }) };
+    const claims = [aClaim({ outcome: 'failed', settled: true, annotations })];
+    expect(plan(anInboxMessage({ receiveCount: 2 }), { claims })).toMatchObject([{ kind: 'discard' }]);
+  });
+
   test.each<[string, ClaimParts, number]>([
     ['failed', { outcome: 'failed', settled: true, attempt: 1 }, 2],
     ['failed at a later attempt', { outcome: 'failed', settled: true, attempt: 4 }, 5],
