@@ -14,7 +14,7 @@ export interface Batches {
   readonly closed: readonly (readonly Runnable[])[];
   /** When the next open one closes by itself, epoch ms. */
   readonly closesAtMs: number | undefined;
-  /** Something waits for a consistent list of Jobs with several messages. */
+  /** Something waits for a consistent list of the queue's Jobs. */
   readonly needsList: boolean;
 }
 
@@ -25,7 +25,9 @@ export interface Batches {
  *
  * The Job's name is a lock for its first message, and for an attempt that everybody counts alike. So a message that was
  * received before, and whose last attempt is not known here, joins a Job only after a list of Jobs that was begun after
- * its receive and shows none with it: a cache may be behind, or the message be in a batch under another name.
+ * its receive and shows none with it: a cache may be behind, or the message be in a batch under another name. On FIFO queues
+ * every message waits for such a list: SQS gives out the next one of a group also when those before it went to the
+ * dead-letter queue while their Job, which the cache may not show, still runs.
  */
 export function batches(
   runnable: readonly Runnable[],
@@ -35,7 +37,9 @@ export function batches(
   const { queue, nowMs, jobsListedAtMs, slots } = context;
   if (!queue) return { closed: [], closesAtMs: undefined, needsList: false };
   const ready = runnable.filter(({ message }) => outlivesCreate(message.trustedUntilMs, nowMs));
-  const unlisted = ready.filter(({ message, isSure }) => !isSure && message.arrivedAtMs >= jobsListedAtMs);
+  const unlisted = ready.filter(({ message, isSure }) => {
+    return (!isSure || groupOf(message) !== undefined) && message.arrivedAtMs >= jobsListedAtMs;
+  });
   const excluded = new Set(unlisted);
   const candidates = nextOfGroups(
     ready.filter((one) => !excluded.has(one)),

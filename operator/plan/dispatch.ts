@@ -62,9 +62,12 @@ interface JudgeContext extends DispatchContext {
 
 function judge(message: InboxMessage, context: JudgeContext): JudgedMessage {
   const claim = context.newest.get(messageKey(message.queue, message.id));
-  if (message.trustedUntilMs === 0) return { kind: 'forget', message };
   const fate = claim && fateIn(claim, message.id);
-  if (fate === 'held' && claim?.ledger) return meetHolder(message, claim, claim.ledger);
+  const met = fate === 'held' && claim?.ledger ? meetHolder(message, claim, claim.ledger) : undefined;
+  // A settlement, which keeps no lease, takes this receipt handle: it needs it again if SQS refuses for now.
+  if (met?.kind === 'wait') return met;
+  if (message.trustedUntilMs === 0) return { kind: 'forget', message };
+  if (met) return met;
   if (fate === 'deleted') return { kind: 'discard', message };
   if (claim && isOvertaken(message, claim)) return { kind: 'forget', message };
   const reason = whyGiveBack(message, fate, context);

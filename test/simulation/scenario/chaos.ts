@@ -118,9 +118,12 @@ function send(stage: Stage): void {
 }
 
 function sendSome(stage: Stage, most: number): void {
+  sendTo(someTenant(stage), stage, most);
+}
+
+function sendTo([tenant, mix]: readonly [Tenant, TenantMix], stage: Stage, most: number): void {
   const { world, random } = stage;
-  const [tenant, mix] = someTenant(stage);
-  const batchSize = Number(Object(tenant.spec['queue'])['batchSize'] ?? 1);
+  const { batchSize } = queueOf(tenant);
   const count = random.between(1, batchSize > 1 ? Math.min(most, batchSize * 2) : 4);
   for (let sent = 0; sent < count; sent += 1) {
     const length = random.chance(mix.largeBodyChance)
@@ -286,7 +289,11 @@ function sleepThroughLease(stage: Stage): void {
  */
 function blindTakeover(stage: Stage): number {
   const { world, mix, random } = stage;
-  const forMs = random.between(20_000, 90_000);
+  const tenant = aBatchingTenant(stage);
+  const leadsForMs = random.between(100, 15_000);
+  // What the leader held comes back, once at least, while the others see nothing of its Jobs.
+  const timeoutMs = Math.min(60, queueOf(tenant[0]).visibilityTimeoutSeconds) * 1_000;
+  const forMs = leadsForMs + timeoutMs + random.between(10_000, 60_000);
   const leader = someOperator(stage);
   const standbys = mix.operators.filter((name) => name !== leader);
   const isKilled = random.chance(0.3);
@@ -295,8 +302,7 @@ function blindTakeover(stage: Stage): number {
     world.operators.get(name)?.fence();
     world.weatherOf(name).watchSilentUntilMs = world.clock.now() + forMs;
   }
-  sendSome(stage, MOST_SENT * 2);
-  const leadsForMs = random.between(100, 15_000);
+  sendTo(tenant, stage, MOST_SENT * 2);
   world.clock.after(leadsForMs, () => {
     if (world.isHealed) return;
     if (isKilled) world.kill(leader);
@@ -304,6 +310,15 @@ function blindTakeover(stage: Stage): number {
     for (const name of standbys) world.operators.get(name)?.unfence();
   });
   return leadsForMs + random.between(5_000, 60_000);
+}
+
+/** One whose messages run together and soon come back, if there is any. */
+function aBatchingTenant(stage: Stage): readonly [Tenant, TenantMix] {
+  const batching = stage.tenants.filter(([tenant, { fifo }]) => {
+    const { batchSize, visibilityTimeoutSeconds } = queueOf(tenant);
+    return !fifo && batchSize > 1 && visibilityTimeoutSeconds <= 60;
+  });
+  return stage.random.pick(batching) ?? someTenant(stage);
 }
 
 function cutOff(name: string, forMs: number, world: World): void {
@@ -419,6 +434,11 @@ function someTenant({ tenants, random }: Stage): readonly [Tenant, TenantMix] {
   const found = random.pick(tenants);
   if (!found) throw new Error('a world without a BatchQueue');
   return found;
+}
+
+function queueOf({ spec }: Tenant): { batchSize: number; visibilityTimeoutSeconds: number } {
+  const { batchSize = 1, visibilityTimeoutSeconds = 300 } = Object(spec['queue']);
+  return { batchSize, visibilityTimeoutSeconds };
 }
 
 function someOperator({ mix, random }: Stage): string {

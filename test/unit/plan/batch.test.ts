@@ -250,6 +250,13 @@ describe('a message group', () => {
     expect(jobs(planDispatch([ordered(2, 'other')], context({ claims: [active] })).actions)).toEqual([[2]]);
   });
 
+  test('waits for a list of Jobs that began after it came: those before it may be dead letters whose Job still runs', () => {
+    const behind = context({ jobsListedAtMs: ordered(1).arrivedAtMs });
+    expect(kinds(planDispatch([ordered(1)], behind).actions)).toEqual(['listJobs']);
+    const after = context({ jobsListedAtMs: ordered(1).arrivedAtMs + 1 });
+    expect(jobs(planDispatch([ordered(1)], after).actions)).toEqual([[1]]);
+  });
+
   test('does not wait behind a message that is done and only waits to be deleted', () => {
     const done = aClaim({
       messages: [{ ...aMessage(), queue: FIFO, attributes: ordered(1).attributes }],

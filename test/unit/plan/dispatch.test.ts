@@ -93,6 +93,9 @@ describe('the table of planDispatch', () => {
     ['failed', { outcome: 'failed' }],
   ])('a Job that %s and owes its settlement leaves the message to the settlement', (_, parts) => {
     expect(plan(anInboxMessage({ receiveCount: 2 }), { claims: [aClaim(parts)] })).toEqual([]);
+    // Also when a settlement that SQS did not take has withdrawn its lease.
+    const withdrawn = anInboxMessage({ receiveCount: 2, trustedUntilMs: 0 });
+    expect(plan(withdrawn, { claims: [aClaim(parts)] })).toEqual([]);
   });
 
   test('a message whose Job succeeded and is settled is discarded', () => {
