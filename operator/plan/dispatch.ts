@@ -67,7 +67,16 @@ function judge(message: InboxMessage, context: JudgeContext): JudgedMessage {
   // A settlement, which keeps no lease, takes this receipt handle: it needs it again if SQS refuses for now.
   if (met?.kind === 'wait') return met;
   if (message.trustedUntilMs === 0) return { kind: 'forget', message };
-  if (met) return met;
+  return met ?? judgeUnheld(message, claim, fate, context);
+}
+
+/** A message that we hold and no Job does, and what became of it in the newest one that did. */
+function judgeUnheld(
+  message: InboxMessage,
+  claim: Claim | undefined,
+  fate: Fate | undefined,
+  context: JudgeContext,
+): JudgedMessage {
   if (fate === 'deleted') return { kind: 'discard', message };
   if (claim && isOvertaken(message, claim)) return { kind: 'forget', message };
   const reason = whyGiveBack(message, fate, context);
