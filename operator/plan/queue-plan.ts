@@ -1,6 +1,6 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
 import { blockedGroups } from './blocked-groups.ts';
-import { isActive, newestClaims } from './claim.ts';
+import { isActive, needsPods, newestClaims } from './claim.ts';
 import { planDispatch } from './dispatch.ts';
 import { planHistory } from './history.ts';
 import { planGate } from './intake-gate.ts';
@@ -84,10 +84,16 @@ function isCreate(action: Action): action is CreateAction {
   return action.kind === 'claim' || action.kind === 'rerun';
 }
 
-/** Jobs that may be started: what runs, what waits for its next run and what may have been created is taken off. */
+/**
+ * Jobs that may be started: what runs, what waits for its next run and what may have been created is taken off; so is what
+ * has failed and may wait for a run, as long as its pods are not read.
+ */
 function freeSlots(queue: BatchQueue, { claims, pods, unconfirmed }: Snapshot): number {
   const newest = newestClaims(claims);
-  const taken = claims.filter((claim) => isActive(claim) || awaitsRerun(claim, newest, { pods, queue }));
+  const isUnread = (claim: Claim) => needsPods(claim) && !pods.has(claim.job.metadata.name);
+  const taken = claims.filter(
+    (claim) => isActive(claim) || isUnread(claim) || awaitsRerun(claim, newest, { pods, queue }),
+  );
   return queue.spec.maxConcurrentJobs - taken.length - unconfirmed.length;
 }
 

@@ -40,13 +40,23 @@ describe('intake', () => {
       aClaim({ name: 'ended', outcome: 'failed' }),
       aClaim({ name: 'settled', outcome: 'succeeded', settled: true }),
     ];
-    expect(plan(aSnapshot({ claims })).intake).toEqual({
+    const ended = {
+      running: 0,
+      terminating: 0,
+      neverStarted: false,
+      result: undefined,
+      resultOfIndex: new Map(),
+    };
+    const pods = new Map([['ended', ended]]);
+    expect(plan(aSnapshot({ claims, pods })).intake).toEqual({
       queue: QUEUE,
       room: 8,
       perJob: 1,
       perReceive: 10,
       visibilityTimeoutSeconds: 300,
     });
+    // It may wait for its next run, as long as its pods could not be read.
+    expect(plan(aSnapshot({ claims })).intake).toMatchObject({ room: 7 });
   });
 
   const fifo = { ...QUEUE, url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
