@@ -21,7 +21,9 @@ export const nothingLeftOver: Invariant = {
     }
     // Later runs use the Secrets of the first.
     const names = new Set(jobs.map(({ metadata }) => metadata.name.replace(/-r\d+$/, '')));
-    for (const { metadata } of api.list(SECRETS).items)
+    // Without an owner: orphaned with its BatchQueue, before there was a Job.
+    const owned = api.list(SECRETS).items.filter(({ metadata }) => metadata.ownerReferences?.length);
+    for (const { metadata } of owned)
       if (!names.has(metadata.name.replace(/-body$/, ''))) broken(`Secret ${metadata.name} has no Job`);
     const left = [...jobs, ...api.list(REVISIONS).items].filter((object) => isWithoutOwner(object, api));
     for (const { metadata } of left) broken(`${metadata.name} is left of a BatchQueue that is gone`);
