@@ -24,9 +24,7 @@ import {
 const MAX_CONFIG_BYTES = 1_048_576;
 const DOWNLOAD_TIMEOUT_MS = 5_000;
 
-/** What one caller is told of one image in ECR. */
-
-/** Who asks ECR. */
+/** Who asks ECR of an image, and is told what this one may know. */
 export interface Caller {
   readonly client: ECRClient;
   /** In words. */

@@ -1,6 +1,7 @@
 import { SQSClient } from '@aws-sdk/client-sqs';
 import type { NodeHttpHandler } from '@smithy/node-http-handler';
 import { type AwsIdentities, type AwsIdentity, whoseRights } from '../aws/aws-identities.ts';
+import { EXPIRED_NAMES } from '../aws/error-class.ts';
 import { httpHandler } from '../aws/http-handler.ts';
 import { IdleMap } from '../aws/idle-map.ts';
 import { type QueueReader, readerKey } from '../plan/queue-reader.ts';
@@ -29,8 +30,7 @@ const MAX_SOCKETS: Readonly<Record<Purpose, number>> = { poll: 4_096, settle: 25
 
 /** How AWS says that it does not take credentials, whatever they are for. */
 const REFUSED: ReadonlySet<string> = new Set([
-  'ExpiredToken',
-  'ExpiredTokenException',
+  ...EXPIRED_NAMES,
   'InvalidClientTokenId',
   'UnrecognizedClientException',
 ]);
