@@ -144,6 +144,16 @@ export class KubernetesProxy {
     return { hits: () => state.hits, remove: () => void this.#rules.delete(state) };
   }
 
+  /** Takes every rule out of force. */
+  removeRules(): void {
+    this.#rules.clear();
+  }
+
+  /** How many watches the server has accepted and nobody has ended yet. */
+  openWatches(match: RequestMatch = {}): number {
+    return [...this.#watches].filter(({ request }) => matchesRequest(match, request)).length;
+  }
+
   /** Resets every open connection, idle or not. */
   resetConnections(): void {
     for (const socket of this.#sockets.values()) socket.resetAndDestroy();
