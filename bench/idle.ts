@@ -54,6 +54,7 @@ async function measure(stage: Stage, { queues, settleMs, minutes }: Size) {
     rssMiB: rounded(after.rssMiB),
     receivesPerQueuePerMinute: rounded(perMinute(({ receives }) => receives) / queues, 2),
     attributeReadsPerQueuePerMinute: rounded(perMinute(({ attributeReads }) => attributeReads) / queues, 2),
+    triesOfRightsPerQueuePerMinute: rounded(perMinute(({ tries }) => tries) / queues, 2),
     kubernetesWritesPerMinute: rounded(
       perMinute(({ writes }) => writes),
       2,
@@ -81,6 +82,7 @@ async function countAll(stage: Stage, operator: Operator) {
     ...(await operator.cost()),
     receives: sum('ReceiveMessage'),
     attributeReads: sum('GetQueueAttributes'),
+    tries: sum('DeleteMessage') + sum('ChangeMessageVisibility'),
     writes: total(writes.filter((write) => !isLease(write))),
     leaseWrites: total(writes.filter(isLease)),
   };
@@ -98,6 +100,7 @@ function print(figures: Figures): void {
     text: '<= 1',
     met: attributeReadsPerQueuePerMinute <= 1,
   });
+  line('tries of rights per queue and minute', String(figures.triesOfRightsPerQueuePerMinute));
   line(
     'Kubernetes writes per minute',
     `${figures.kubernetesWritesPerMinute}, and ${figures.leaseWritesPerMinute} of Leases`,

@@ -5,12 +5,10 @@ import type { KnownRights } from '../plan/snapshot.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import { type MessageQueue, TRIED_RIGHTS, type TriedRight } from '../world.ts';
 
-/** How often rights are tried while somebody may wait for the answer, in milliseconds: a change is told within a minute. */
-const PERIOD_MS = 45_000;
-/** At rest nothing is lost by knowing later, and the first message has them tried at once. */
-const REST_PERIOD_MS = 300_000;
-/** How long after the last sign of work, or of an edit, a queue counts as at rest, in milliseconds. */
-const REST_AFTER_MS = 600_000;
+/** How often rights are tried at least, at work and at rest, in milliseconds: a change is told within a minute. */
+const PERIOD_MS = 50_000;
+/** By this share of it earlier, so that not all queues are tried at once. Each try is paid for, so not by much. */
+const PERIOD_SPREAD = 0.1;
 /**
  * A request that mattered was refused so long ago, in milliseconds: then a mere try may call the right granted again. Longer
  * than what is owed waits for its next turn.
@@ -47,8 +45,6 @@ export class QueueRights {
   readonly #refusals = new Map<LateRight, Refusal>();
   #reader: QueueReader | undefined;
   #isTried = false;
-  #triedAtMs = 0;
-  #stirredAtMs = 0;
   #failures = 0;
   /** Raised with every try: the answer to an earlier one is dropped. */
   #turn = 0;
@@ -74,15 +70,7 @@ export class QueueRights {
     this.#refusals.clear();
     this.#isTried = false;
     this.#failures = 0;
-    this.#stirredAtMs = this.#options.clock.now();
     this.#try();
-  }
-
-  /** A message has come: what it will need had better be known. */
-  stir(): void {
-    const nowMs = this.#options.clock.now();
-    this.#stirredAtMs = nowMs;
-    if (nowMs >= this.#triedAtMs + PERIOD_MS) this.#try();
   }
 
   /** What came of a request that mattered. One for another queue, or in another name, says nothing. */
@@ -122,7 +110,6 @@ export class QueueRights {
 
   /** Never rejects. */
   async #tryAll(reader: QueueReader, turn: number): Promise<void> {
-    this.#triedAtMs = this.#options.clock.now();
     const answers = await Promise.all(TRIED_RIGHTS.map((right) => this.#answerOf(reader, right)));
     if (turn !== this.#turn) return;
     const isAnswered = answers.every((error) => error?.verdict !== 'retry');
@@ -147,11 +134,8 @@ export class QueueRights {
   }
 
   #periodMs(): number {
-    const { clock, random } = this.#options;
-    const isAtRest = this.#refusals.size === 0 && clock.now() >= this.#stirredAtMs + REST_AFTER_MS;
-    const usual = isAtRest ? REST_PERIOD_MS : PERIOD_MS;
-    const retry = MIN_RETRY_MS * 2 ** Math.min(this.#failures, 10);
-    return (this.#failures > 0 ? Math.min(usual, retry) : usual) * (0.75 + random() / 4);
+    const retry = this.#failures > 0 ? MIN_RETRY_MS * 2 ** Math.min(this.#failures, 10) : PERIOD_MS;
+    return Math.min(PERIOD_MS, retry) * (1 - PERIOD_SPREAD + PERIOD_SPREAD * this.#options.random());
   }
 }
 

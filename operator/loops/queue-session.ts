@@ -90,7 +90,6 @@ export class QueueSession {
         options.heartbeat.hold(options.key, leaseOf(message));
         this.count('messagesReceived');
         this.observer.stir();
-        this.rights.stir();
         options.onChange();
       },
     });

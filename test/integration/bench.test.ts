@@ -49,6 +49,7 @@ test('npm run bench -- idle tells memory, requests and CPU', async () => {
     rssMiB: positive,
     receivesPerQueuePerMinute: positive,
     attributeReadsPerQueuePerMinute: positive,
+    triesOfRightsPerQueuePerMinute: expect.any(Number),
     kubernetesWritesPerMinute: positive,
     leaseWritesPerMinute: positive,
     cpuSecondsPerMinute: positive,
