@@ -1,3 +1,4 @@
+import { partitionOf } from '../api/aws-partitions.ts';
 import { OperatorError } from '../errors.ts';
 import {
   classNamed,
@@ -8,6 +9,7 @@ import {
   THROTTLED_NAMES,
   wordsOf,
 } from './error-class.ts';
+import { allowRole, type MissingPolicy } from './iam-command.ts';
 
 /** What was asked of ECR, for the message and for what to do about it. */
 export interface EcrCall {
@@ -20,16 +22,23 @@ export interface EcrCall {
   /** The image, or the host a token is for. */
   readonly about: string;
   /** Where that image is. */
-  readonly repository?: { readonly region: string; readonly name: string };
+  readonly repository?: { readonly region: string; readonly account: string; readonly name: string };
   /** In whose name, for who must be allowed what. */
   readonly whose: string;
+}
+
+/** What a remedy depends on. */
+interface Asked extends EcrCall {
+  /** What ECR says, and in which words. */
+  readonly name: string;
+  readonly text: string;
 }
 
 /**
  * Errors of ECR, sorted once. `terminal` ones end up in a condition, under their code and with what to do; `retry` is for
  * what passes and for what nobody knows.
  */
-const CLASSES: readonly ErrorClass<EcrCall>[] = [
+const CLASSES: readonly ErrorClass<Asked>[] = [
   {
     code: 'ImageNotFound',
     verdict: 'terminal',
@@ -62,6 +71,12 @@ const CLASSES: readonly ErrorClass<EcrCall>[] = [
     code: 'ImageInaccessible',
     verdict: 'terminal',
     names: ['ImageInaccessible', 'KmsError', 'KmsException'],
+    remedy: ({ repository }) => {
+      const command =
+        repository &&
+        ` (aws ecr describe-repositories --region ${repository.region} --registry-id ${repository.account} --repository-names ${repository.name} names it)`;
+      return `Enable the KMS key of the repository${command ?? ''}, and let ECR use it.`;
+    },
   },
   {
     code: 'UpstreamAccessDenied',
@@ -71,22 +86,25 @@ const CLASSES: readonly ErrorClass<EcrCall>[] = [
   },
 ];
 
-const OTHER: ErrorHandling<EcrCall> = { code: 'RegistryUnreachable', verdict: 'retry' };
+const OTHER: ErrorHandling<Asked> = { code: 'RegistryUnreachable', verdict: 'retry' };
 
-const TOKEN_DENIED: ErrorClass<EcrCall> = {
+const TOKEN_DENIED: ErrorClass<Asked> = {
   code: 'PullTokenDenied',
   verdict: 'terminal',
   names: [...DENIED_NAMES, ...EXPIRED_NAMES],
-  remedy: ({ whose }) => `Allow ${whose} ecr:GetAuthorizationToken on *.`,
+  remedy: (asked) => {
+    const policy = { name: 'batchqueue-pull-token', actions: ['ecr:GetAuthorizationToken'], resource: '*' };
+    return `Allow ${asked.whose} ecr:GetAuthorizationToken on *.${allowing(asked, policy)}`;
+  },
 };
 
-const IMAGE_DENIED: ErrorClass<EcrCall> = {
+const IMAGE_DENIED: ErrorClass<Asked> = {
   code: 'ImageAccessDenied',
   verdict: 'terminal',
   names: [...DENIED_NAMES, ...EXPIRED_NAMES],
-  remedy: ({ whose }) =>
-    `Allow ${whose} ecr:DescribeImages and ecr:BatchGetImage on the repository ` +
-    "(in another account, also in the repository's policy).",
+  remedy: (asked) =>
+    `Allow ${asked.whose} ecr:DescribeImages and ecr:BatchGetImage on the repository ` +
+    `(in another account, also in the repository's policy).${allowing(asked, reading(asked))}`,
 };
 
 /** What went wrong in a call to ECR. What is an OperatorError already (no credentials) stays what it is. */
@@ -105,6 +123,23 @@ function classified(call: EcrCall, name: string, text: string, cause: unknown): 
   const denied = call.operation === 'GetAuthorizationToken' ? TOKEN_DENIED : IMAGE_DENIED;
   const { code, verdict, remedy } = classNamed([denied, ...CLASSES], name, OTHER);
   const words = `${call.about}: ${call.operation}: ${name}: ${text}.`;
-  const message = [words, remedy?.(call)].filter(Boolean).join(' ');
+  const message = [words, remedy?.({ ...call, name, text })].filter(Boolean).join(' ');
   return new OperatorError({ code, verdict, message, cause });
+}
+
+function reading({ repository }: EcrCall): MissingPolicy | undefined {
+  if (!repository) return undefined;
+  const { region, account, name } = repository;
+  return {
+    name: 'batchqueue-images',
+    actions: ['ecr:DescribeImages', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
+    resource: `arn:${partitionOf(region)}:ecr:${region}:${account}:repository/${name}`,
+  };
+}
+
+/** The command that gives a role what it lacks; empty where that would not help. */
+function allowing({ name, text }: Asked, policy: MissingPolicy | undefined): string {
+  if (!policy || !name.startsWith('AccessDenied')) return '';
+  const command = allowRole(text, policy);
+  return command === undefined ? '' : ` (For example: ${command})`;
 }

@@ -154,7 +154,7 @@ function callOf(
   { whose }: Caller,
   { text: about, ecr, repository: name }: EcrImage,
 ): EcrCall {
-  return { operation, about, whose, repository: { region: ecr.region, name } };
+  return { operation, about, whose, repository: { region: ecr.region, account: ecr.account, name } };
 }
 
 function repositoryOf({ ecr, repository }: EcrImage) {

@@ -3,7 +3,7 @@ import { hasCode, OperatorError } from '../errors.ts';
 import type { KubeObject } from '../ports.ts';
 
 /** As EKS's own webhook reads it. */
-export const ANNOTATION_ROLE = 'eks.amazonaws.com/role-arn';
+const ANNOTATION_ROLE = 'eks.amazonaws.com/role-arn';
 const ANNOTATION_AUDIENCE = 'eks.amazonaws.com/audience';
 const DEFAULT_AUDIENCE = 'sts.amazonaws.com';
 
@@ -42,11 +42,15 @@ export function roleAccountFrom(
   if (!object) throw notFound(account);
   const { uid = '', annotations = {} } = object.metadata;
   const roleArn = (annotations[ANNOTATION_ROLE] ?? '').trim();
-  if (roleArn === '') throw roleMissing(account);
+  if (roleArn === '') throw roleMissing(account, partition);
   const role = parseRoleArn(roleArn);
-  if (!role) throw roleInvalid(account, roleArn, 'is not the ARN of a role');
+  if (!role) throw roleInvalid(account, partition, `is not the ARN of a role: ${quoted(roleArn)}`);
   if (role.partition !== partition)
-    throw roleInvalid(account, roleArn, `is a role in ${role.partition}, and the queue is in ${partition}`);
+    throw roleInvalid(
+      account,
+      partition,
+      `is a role in ${role.partition}, and the queue is in ${partition}: ${quoted(roleArn)}`,
+    );
   return { uid, roleArn, audience: annotations[ANNOTATION_AUDIENCE] || DEFAULT_AUDIENCE };
 }
 
@@ -78,25 +82,35 @@ function tokenForbidden({ namespace, name }: AccountName, cause: OperatorError):
 
 function notFound({ namespace, name }: AccountName): OperatorError {
   const message =
-    `ServiceAccount ${namespace}/${name} does not exist. Create it, or correct ` +
-    'spec.queue.serviceAccountName (or spec.serviceAccountName, which it defaults to).';
+    `ServiceAccount ${namespace}/${name} does not exist. Correct spec.queue.serviceAccountName (or ` +
+    'spec.serviceAccountName, which it defaults to), or create it: ' +
+    `kubectl create serviceaccount ${name} -n ${namespace}`;
   return terminal('ServiceAccountNotFound', message);
 }
 
-function roleMissing({ namespace, name }: AccountName): OperatorError {
+function roleMissing(account: AccountName, partition: string): OperatorError {
+  const { namespace, name } = account;
   const message =
     `ServiceAccount ${namespace}/${name} has no annotation ${ANNOTATION_ROLE}: there is no role to read the queue ` +
-    `with. Name one: kubectl annotate serviceaccount ${name} -n ${namespace} ` +
-    `${ANNOTATION_ROLE}=arn:aws:iam::<account>:role/<role>. Or have the installer lend the operator's own identity to ` +
-    'this namespace and queue (--operator-identity-namespaces, --operator-identity-queues).';
+    "with. Have the installer lend the operator's own identity to this namespace and queue " +
+    `(--operator-identity-namespaces, --operator-identity-queues), or name one: ${annotateRole(account, partition)}`;
   return terminal('RoleMissing', message);
 }
 
-function roleInvalid({ namespace, name }: AccountName, roleArn: string, what: string): OperatorError {
+function roleInvalid(account: AccountName, partition: string, what: string): OperatorError {
   const message =
-    `Annotation ${ANNOTATION_ROLE} of ServiceAccount ${namespace}/${name} ${what}: ` +
-    `${JSON.stringify(roleArn.slice(0, 200))}. It must look like arn:aws:iam::123456789012:role/name.`;
+    `Annotation ${ANNOTATION_ROLE} of ServiceAccount ${account.namespace}/${account.name} ${what}. ` +
+    `Correct it: ${annotateRole(account, partition)}`;
   return terminal('RoleInvalid', message);
+}
+
+/** The command that names the role of an account, in the queue's partition. */
+export function annotateRole({ namespace, name }: AccountName, partition: string): string {
+  return `kubectl annotate serviceaccount ${name} -n ${namespace} ${ANNOTATION_ROLE}=arn:${partition}:iam::<account>:role/<role> --overwrite`;
+}
+
+function quoted(roleArn: string): string {
+  return JSON.stringify(roleArn.slice(0, 200));
 }
 
 function terminal(code: string, message: string): OperatorError {

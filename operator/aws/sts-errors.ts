@@ -1,6 +1,9 @@
+import { parseRoleArn, type RoleArn } from '../api/arn.ts';
 import { OperatorError } from '../errors.ts';
 import { classNamed, type ErrorClass, type ErrorHandling, THROTTLED_NAMES, wordsOf } from './error-class.ts';
-import { type AccountName, ANNOTATION_ROLE, type RoleAccount } from './role-account.ts';
+import { trustAccount } from './iam-command.ts';
+import { type AccountName, annotateRole, type RoleAccount } from './role-account.ts';
+import { issuerOf } from './token-issuer.ts';
 
 /** Who asked STS for what. */
 export interface RoleRequest extends AccountName {
@@ -18,30 +21,32 @@ const CLASSES: readonly ErrorClass<RoleRequest>[] = [
     code: 'RoleRefused',
     verdict: 'terminal',
     names: ['AccessDenied', 'AccessDeniedException'],
-    remedy: ({ namespace, name, account }) =>
-      `The trust policy of ${account.roleArn} must allow sts:AssumeRoleWithWebIdentity to the cluster's OIDC provider with ` +
-      `sub = system:serviceaccount:${namespace}:${name} and aud = ${account.audience}, and the role must exist.`,
+    remedy: (request) =>
+      `The trust policy of ${request.account.roleArn} must allow sts:AssumeRoleWithWebIdentity to the cluster's OIDC provider with ` +
+      `sub = ${subjectOf(request)} and aud = ${request.account.audience}, and the role must exist.${trusting(request)}`,
   },
   {
     code: 'TokenRefused',
     verdict: 'terminal',
     names: ['InvalidIdentityToken', 'InvalidIdentityTokenException', 'IDPRejectedClaim'],
-    remedy: ({ account }) =>
-      `The account of ${account.roleArn} needs an IAM OIDC provider for this cluster's issuer, with the audience ` +
-      `${account.audience} (eksctl utils associate-iam-oidc-provider --cluster <cluster> --approve).`,
+    remedy: (request) =>
+      `The account of ${request.account.roleArn} needs an IAM OIDC provider for this cluster's issuer, with the audience ` +
+      `${request.account.audience} (eksctl utils associate-iam-oidc-provider --cluster <cluster> --approve).${knowing(request)}`,
   },
   {
     code: 'StsRegionDisabled',
     verdict: 'terminal',
     names: ['RegionDisabled', 'RegionDisabledException'],
-    remedy: ({ account }) => `Activate STS for the queue's region in the account of ${account.roleArn}.`,
+    remedy: ({ account }) =>
+      `Activate STS for the queue's region in the account of ${account.roleArn} (IAM console, account settings).`,
   },
   {
     code: 'RoleInvalid',
     verdict: 'terminal',
     names: ['ValidationError', 'ValidationException', 'MalformedInput'],
-    remedy: ({ namespace, name }) =>
-      `Correct the annotation ${ANNOTATION_ROLE} of ServiceAccount ${namespace}/${name}.`,
+    remedy: (request) =>
+      `Correct the annotation of ServiceAccount ${request.namespace}/${request.name}: ` +
+      annotateRole(request, parseRoleArn(request.account.roleArn)?.partition ?? 'aws'),
   },
   {
     code: 'SessionPolicyRefused',
@@ -66,4 +71,39 @@ export function stsError(request: RoleRequest, error: unknown): OperatorError {
   const clean = text.replaceAll(request.token, '…').replaceAll(TOKEN, '…');
   const message = [`AssumeRoleWithWebIdentity: ${name}: ${clean}.`, remedy?.(request)];
   return new OperatorError({ code, verdict, message: message.filter(Boolean).join(' ') });
+}
+
+function subjectOf({ namespace, name }: AccountName): string {
+  return `system:serviceaccount:${namespace}:${name}`;
+}
+
+/** The command that lets the account have the role; empty when the token does not tell who has signed it. */
+function trusting(request: RoleRequest): string {
+  const { account, token } = request;
+  const [issuer, role] = [issuerOf(token), parseRoleArn(account.roleArn)];
+  if (issuer === undefined || !role) return '';
+  const provider = providerArn(role, issuer);
+  const command = trustAccount({
+    role: role.name,
+    provider,
+    issuer,
+    subject: subjectOf(request),
+    audience: account.audience,
+  });
+  return ` If nobody else has this role: ${command}`;
+}
+
+/** The commands that make the cluster known; empty likewise. */
+function knowing({ account, token }: RoleRequest): string {
+  const [issuer, role] = [issuerOf(token), parseRoleArn(account.roleArn)];
+  if (issuer === undefined || !role) return '';
+  const { audience } = account;
+  return (
+    ` Without eksctl: aws iam create-open-id-connect-provider --url https://${issuer} --client-id-list ${audience}` +
+    ` (if it is there, and lacks the audience: aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn ${providerArn(role, issuer)} --client-id ${audience})`
+  );
+}
+
+function providerArn({ partition, account }: RoleArn, issuer: string): string {
+  return `arn:${partition}:iam::${account}:oidc-provider/${issuer}`;
 }

@@ -1,7 +1,8 @@
+import type { BatchQueue } from '../api/batch-queue.ts';
 import { ANNOTATION_RESOLVE_IMAGES } from '../api/names.ts';
 import { OperatorError } from '../errors.ts';
 import { type ImageFinding, imageCheck } from '../plan/image-check.ts';
-import { type QueueReader, readerOf } from '../plan/queue-reader.ts';
+import { readerOf } from '../plan/queue-reader.ts';
 import {
   imagesOf,
   NOTHING_RESOLVED,
@@ -51,11 +52,10 @@ export class ImageResolver implements PreflightCheck {
   }
 
   async run({ queue, template, resolved = NOTHING_RESOLVED }: CheckSubject): Promise<CheckAnswer> {
-    const reader = readerOf(queue);
     const images = imagesOf(template.jobTemplate);
     const findings = await Promise.all(
       images.map((image) =>
-        this.#find(image, Object.hasOwn(resolved, image.text) ? resolved[image.text] : undefined, reader),
+        this.#find(image, Object.hasOwn(resolved, image.text) ? resolved[image.text] : undefined, queue),
       ),
     );
     const nodes = findings.some(({ kind }) => kind === 'resolved') ? await this.#options.nodes.list() : [];
@@ -70,14 +70,14 @@ export class ImageResolver implements PreflightCheck {
   async #find(
     image: TemplateImage,
     known: ResolvedImage | undefined,
-    reader: QueueReader,
+    queue: BatchQueue,
   ): Promise<ImageFinding> {
     const { reference } = image;
     if (!reference?.ecr) return { kind: 'outside', image };
     const inEcr = { ...reference, ecr: reference.ecr };
     try {
-      if (known) return await this.#lookFor(image, inEcr, { known, reader });
-      return { kind: 'resolved', image, as: await this.#options.registry.resolve(inEcr, reader) };
+      if (known) return await this.#lookFor(image, inEcr, known, queue);
+      return { kind: 'resolved', image, as: await this.#options.registry.resolve(inEcr, readerOf(queue)) };
     } catch (error) {
       if (!(error instanceof OperatorError) || error.verdict === 'retry') throw error;
       const { code: reason, message } = error;
@@ -97,14 +97,15 @@ export class ImageResolver implements PreflightCheck {
   async #lookFor(
     image: TemplateImage,
     inEcr: EcrImage,
-    { known, reader }: { known: ResolvedImage; reader: QueueReader },
+    known: ResolvedImage,
+    queue: BatchQueue,
   ): Promise<ImageFinding> {
-    if (await this.#options.registry.has(inEcr, known.digest, reader))
+    if (await this.#options.registry.has(inEcr, known.digest, readerOf(queue)))
       return { kind: 'resolved', image, as: known };
     const message =
       `${image.text} was ${known.digest} when this revision was made, and the repository has that no more ` +
-      '(a lifecycle policy?): nodes without it cannot pull it. Push it again and annotate the BatchQueue with ' +
-      `${ANNOTATION_RESOLVE_IMAGES} and any new value, or change the image.`;
+      '(a lifecycle policy?): nodes without it cannot pull it. Change the image, or push it again and have the tag resolved anew: ' +
+      `kubectl annotate batchqueue ${queue.metadata.name} -n ${queue.metadata.namespace} --overwrite ${ANNOTATION_RESOLVE_IMAGES}="$(date +%s)"`;
     return { kind: 'problem', image, certain: false, reason: 'ImageDeleted', message };
   }
 }

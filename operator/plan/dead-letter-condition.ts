@@ -40,14 +40,19 @@ export function deadLetterConfigured({ observation, queue, revisions, rights }: 
   return isTrue(type, 'RedrivePolicySet', wellConfigured(observation));
 }
 
-function noRedrivePolicy(url: string, { arn }: QueueAttributes): Problem {
-  const deadLetterArn = arn.replace(/(\.fifo)?$/, '-dead$1');
-  const set = { RedrivePolicy: redrivePolicy(deadLetterArn, USUAL_RECEIVES) };
+function noRedrivePolicy(url: string, attributes: QueueAttributes): Problem {
   const message =
     'The queue has no redrive policy: a message that keeps failing is tried again until its retention ends. ' +
-    `Set RedrivePolicy on the queue, with maxReceiveCount of ${LEAST_RECEIVES} or more: ` +
-    `${createDeadLetterQueue(deadLetterArn)} && ${setQueueAttributes(url, arn, set)}`;
+    `Set RedrivePolicy on the queue, with maxReceiveCount of ${LEAST_RECEIVES} or more: ${newDeadLetterQueue(url, attributes)}`;
   return { reason: 'NoRedrivePolicy', message };
+}
+
+/** The commands that make a dead-letter queue of the queue's type, and name it. */
+function newDeadLetterQueue(url: string, attributes: QueueAttributes): string {
+  const { arn, maxReceiveCount = USUAL_RECEIVES } = attributes;
+  const deadLetterArn = arn.replace(/(\.fifo)?$/, '-dead$1');
+  const set = { RedrivePolicy: redrivePolicy(deadLetterArn, maxReceiveCount) };
+  return `${createDeadLetterQueue(deadLetterArn)} && ${setQueueAttributes(url, arn, set)}`;
 }
 
 /** The command that gives the queue another number of receives. */
@@ -72,7 +77,7 @@ function queueProblems(url: string, { attributes, deadLetter }: Reachable): read
   if (deadLetter?.kind !== 'seen') return [];
   if (deadLetter.fifo !== fifo) {
     const kind = fifo ? 'FIFO' : 'standard';
-    const message = `The dead-letter queue ${deadLetterArn} is not a ${kind} queue as its source is. Name one that is in the queue's RedrivePolicy.`;
+    const message = `The dead-letter queue ${deadLetterArn} is not a ${kind} queue as its source is. Name one that is in the queue's RedrivePolicy: ${newDeadLetterQueue(url, attributes)}`;
     return [{ reason: 'DeadLetterTypeMismatch', message }];
   }
   // A FIFO queue counts anew from the move; a standard queue from when the message was first sent.

@@ -52,7 +52,7 @@ function leftVolume({ name, namespace, className, volumeName }: VolumeClaim, { v
 function released({ name, claimRef }: Volume): Check {
   const words =
     `Volume ${name} is Released: it still points at the deleted claim ${claimRef?.namespace}/${claimRef?.name}, so that no other can have it. ` +
-    `To use it again, with the files in it: kubectl patch pv ${name} --type=json -p '[{"op":"remove","path":"/spec/claimRef"}]'.`;
+    `To use it again, with the files in it: kubectl patch pv ${name} --type=json -p '[{"op":"remove","path":"/spec/claimRef"}]'`;
   return faulty('VolumeReleased', words);
 }
 

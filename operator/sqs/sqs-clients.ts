@@ -1,5 +1,7 @@
 import { SQSClient } from '@aws-sdk/client-sqs';
 import type { NodeHttpHandler } from '@smithy/node-http-handler';
+import { queueArnOf } from '../api/arn.ts';
+import { parseQueueUrl } from '../api/queue-url.ts';
 import { type AwsIdentities, type AwsIdentity, whoseRights } from '../aws/aws-identities.ts';
 import { EXPIRED_NAMES } from '../aws/error-class.ts';
 import { httpHandler } from '../aws/http-handler.ts';
@@ -35,6 +37,14 @@ const REFUSED: ReadonlySet<string> = new Set([
   'UnrecognizedClientException',
 ]);
 
+/** Who asks for which queue. */
+interface Caller {
+  readonly identity: AwsIdentity;
+  readonly whose: string;
+  /** Told from its URL; undefined for a URL that is none. */
+  readonly queueArn: string | undefined;
+}
+
 export interface SqsClientsOptions {
   readonly hosts: QueueHostSettings;
   readonly identities: AwsIdentities;
@@ -55,7 +65,7 @@ export class SqsClients {
   readonly #clients: IdleMap<SQSClient>;
   /** By URL, and by reader: reading URLs and grants anew for every request would cost as much as the rest of it. */
   readonly #endpoints: IdleMap<QueueEndpoint>;
-  readonly #identities: IdleMap<AwsIdentity>;
+  readonly #callers: IdleMap<Caller>;
   readonly #handlers = {
     poll: requestHandler('poll'),
     settle: requestHandler('settle'),
@@ -66,31 +76,38 @@ export class SqsClients {
     this.#options = options;
     this.#clients = new IdleMap(options.clock);
     this.#endpoints = new IdleMap(options.clock);
-    this.#identities = new IdleMap(options.clock);
+    this.#callers = new IdleMap(options.clock);
   }
 
   /** The client for a reader's queue. Throws `HostNotAllowed` or `InvalidQueueUrl` without contacting anything. */
   clientFor(reader: QueueReader, purpose: Purpose): SQSClient {
     const queue = this.#endpoints.use(reader.url, () => endpointFor(reader.url, this.#options.hosts));
-    const identity = this.#identityOf(reader);
+    const { identity } = this.#callerOf(reader);
     const key = [purpose, queue.region, queue.endpoint ?? '', keyOf(identity)].join(' ');
     return this.#clients.use(key, () => this.#make(queue, identity, purpose));
   }
 
-  /** Whose permissions a reader's requests need, in words. */
-  whose(reader: QueueReader): string {
-    return whoseRights(this.#identityOf(reader));
+  /** Whose permissions a reader's requests need, in words, and for which queue. */
+  asked(reader: QueueReader): Pick<Caller, 'whose' | 'queueArn'> {
+    const { whose, queueArn } = this.#callerOf(reader);
+    return { whose, queueArn };
   }
 
-  #identityOf(reader: QueueReader): AwsIdentity {
-    return this.#identities.use(readerKey(reader), () => this.#options.identities.identityOf(reader));
+  #callerOf(reader: QueueReader): Caller {
+    return this.#callers.use(readerKey(reader), () => {
+      const { identities, hosts } = this.#options;
+      const identity = identities.identityOf(reader);
+      const queue = parseQueueUrl(reader.url);
+      const queueArn = queue && queueArnOf(queue, hosts.defaultRegion);
+      return { identity, whose: whoseRights(identity), queueArn };
+    });
   }
 
   /** Closes every connection; only after the loops have ended. */
   destroy(): void {
     this.#clients.clear();
     this.#endpoints.clear();
-    this.#identities.clear();
+    this.#callers.clear();
     for (const handler of Object.values(this.#handlers)) handler.destroy();
   }
 

@@ -7,7 +7,9 @@ import {
   THROTTLED_NAMES,
   wordsOf,
 } from '../aws/error-class.ts';
+import { allowRole } from '../aws/iam-command.ts';
 import { OperatorError } from '../errors.ts';
+import { createQueue } from '../plan/aws-command.ts';
 
 /**
  * AWS errors, sorted once:
@@ -23,8 +25,16 @@ import { OperatorError } from '../errors.ts';
  * each be repeated without asking first, see `MessageQueue`.
  */
 
-/** `Asked` is in whose name. */
-type SqsErrorClass = ErrorClass<string>;
+/** What a remedy depends on. */
+interface Asked {
+  readonly whose: string;
+  readonly queueArn: string | undefined;
+  /** What SQS says, and in which words. */
+  readonly name: string;
+  readonly text: string;
+}
+
+type SqsErrorClass = ErrorClass<Asked>;
 
 const DENIED = [...DENIED_NAMES, 'InvalidSecurity', 'KmsAccessDenied', 'KMS.AccessDeniedException'];
 const KEY_UNUSABLE = [
@@ -40,6 +50,13 @@ const KEY_UNUSABLE = [
   'KMS.OptInRequired',
 ];
 const NOT_FOUND = ['QueueDoesNotExist', 'NonExistentQueue', 'InvalidAddress'];
+/** What reading a queue takes. */
+const READING = [
+  'sqs:ReceiveMessage',
+  'sqs:DeleteMessage',
+  'sqs:ChangeMessageVisibility',
+  'sqs:GetQueueAttributes',
+] as const;
 
 const PASSING_OR_LOST: readonly SqsErrorClass[] = [
   {
@@ -52,7 +69,7 @@ const PASSING_OR_LOST: readonly SqsErrorClass[] = [
     code: 'CredentialsExpired',
     verdict: 'terminal',
     names: EXPIRED_NAMES,
-    remedy: (whose) => `The credentials of ${whose} have run out: renew what they come from.`,
+    remedy: ({ whose }) => `The credentials of ${whose} have run out: renew what they come from.`,
   },
   {
     code: 'NoCredentials',
@@ -69,16 +86,19 @@ const CLASSES: readonly SqsErrorClass[] = [
     code: 'QueueNotFound',
     verdict: 'terminal',
     names: NOT_FOUND,
-    remedy: () => 'Create the queue, or correct region, account and name in spec.queue.url.',
+    remedy: ({ queueArn }) => {
+      const command = queueArn === undefined ? '' : `: ${createQueue(queueArn)}`;
+      return `Correct region, account and name in spec.queue.url, or create the queue${command}`;
+    },
   },
   {
     code: 'QueueAccessDenied',
     verdict: 'terminal',
     names: DENIED,
-    remedy: (whose) =>
-      `Allow ${whose} sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and ` +
+    remedy: (asked) =>
+      `Allow ${asked.whose} sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and ` +
       'sqs:GetQueueAttributes on the queue, and kms:Decrypt on its key if it has one. (To a role that eksctl has made, ' +
-      'eksctl create iamserviceaccount adds nothing; eksctl update iamserviceaccount does.)',
+      `eksctl create iamserviceaccount adds nothing; eksctl update iamserviceaccount does.)${allowing(asked, READING)}`,
   },
   {
     code: 'QueueKeyUnusable',
@@ -103,9 +123,9 @@ const DEAD_LETTER_CLASSES: readonly SqsErrorClass[] = [
     code: 'DeadLetterAccessDenied',
     verdict: 'terminal',
     names: [...DENIED, ...KEY_UNUSABLE],
-    remedy: (whose) =>
-      `Allow ${whose} sqs:SendMessage on the dead-letter queue, and kms:GenerateDataKey and ` +
-      'kms:Decrypt on its key if it has one; or set spec.deadLetter.sendRejected to false.',
+    remedy: (asked) =>
+      `Allow ${asked.whose} sqs:SendMessage on the dead-letter queue, and kms:GenerateDataKey and ` +
+      `kms:Decrypt on its key if it has one; or set spec.deadLetter.sendRejected to false.${allowing(asked, ['sqs:SendMessage'])}`,
   },
   {
     code: 'DeadLetterRefused',
@@ -146,6 +166,8 @@ export interface Call {
   readonly operation: Operation;
   /** In whose name it was made, for who must be allowed what. */
   readonly whose?: string;
+  /** Of the queue that was asked for, for the command that allows it. */
+  readonly queueArn?: string | undefined;
   /** The receipt handles it carried: whoever reads one may delete the message, so no error quotes them. */
   readonly handles?: readonly string[];
 }
@@ -163,18 +185,20 @@ export function sqsEntryError(call: Call, code: string | undefined, text: string
 }
 
 function classified(call: Call, name: string, text: string, cause: unknown): OperatorError {
-  const { operation, whose = 'the identity that reads the queue', handles = [] } = call;
+  const { operation, whose = 'the identity that reads the queue', queueArn, handles = [] } = call;
   const bare = bareName(name);
   const { code, verdict, remedy } = classOf(operation, bare, text, cause);
   const clean = handles.reduce((rest, handle) => rest.replaceAll(handle, '…'), text);
   // The text of a lost lease is about its receipt handle and nothing else.
   const detail = verdict === 'lost' ? bare : `${bare}: ${clean.replace(/\.$/, '')}.`;
-  const message = [`${operation}: ${detail}`, remedy?.(whose)].filter(Boolean).join(' ');
+  const message = [`${operation}: ${detail}`, remedy?.({ whose, queueArn, name: bare, text: clean })]
+    .filter(Boolean)
+    .join(' ');
   const isQuotable = verdict !== 'lost' && clean === text;
   return new OperatorError({ code, verdict, message, ...(isQuotable && { cause }) });
 }
 
-function classOf(operation: Operation, name: string, text: string, cause: unknown): ErrorHandling<string> {
+function classOf(operation: Operation, name: string, text: string, cause: unknown): ErrorHandling<Asked> {
   if (name === 'InvalidParameterValue') {
     if (CEILING_TEXT.test(text)) return CEILING;
     if (ATTEMPT_TEXT.test(text)) return OTHER;
@@ -186,6 +210,14 @@ function classOf(operation: Operation, name: string, text: string, cause: unknow
     name,
     httpStatusOf(cause) === 429 ? { code: 'Throttled', verdict: 'retry' } : OTHER,
   );
+}
+
+/** The command that gives a role these rights on the queue; empty where that would not help, or the queue is not known. */
+function allowing({ queueArn, name, text }: Asked, actions: readonly string[]): string {
+  if (queueArn === undefined || !name.startsWith('AccessDenied')) return '';
+  const policy = `batchqueue-${queueArn.split(':').at(-1)}`;
+  const command = allowRole(text, { name: policy, actions, resource: queueArn });
+  return command === undefined ? '' : ` (For example: ${command})`;
 }
 
 /** The older protocol's names have a prefix (`AWS.SimpleQueueService.NonExistentQueue`). */

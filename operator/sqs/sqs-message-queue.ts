@@ -76,7 +76,7 @@ export class SqsMessageQueue implements MessageQueue {
   #delete(queue: QueueRef, entries: readonly ReceiptEntry[]): Promise<readonly EntryResult[]> {
     return sendBatches(inTens(entries), {
       operation: 'DeleteMessage',
-      whose: this.#clients.whose(queue),
+      ...this.#clients.asked(queue),
       handles: handlesOf(entries),
       inOrder: isFifo(queue),
       send: async (batch) => {
@@ -95,7 +95,7 @@ export class SqsMessageQueue implements MessageQueue {
     const prepared = copies.map((copy) => prepareCopy(copy, { sourceArn: queue.arn, deadLetterArn }));
     return sendBatches(batchesOf(prepared), {
       operation: 'SendMessage',
-      whose: this.#clients.whose(deadLetters),
+      ...this.#clients.asked(deadLetters),
       inOrder: deadLetterArn.endsWith('.fifo'),
       send: async (batch) => {
         const entries = batch.map(({ entry }, index) => ({ ...entry, Id: String(index) }));
@@ -165,7 +165,7 @@ export class SqsMessageQueue implements MessageQueue {
   #changeVisibility(queue: QueueRef, entries: readonly ReceiptEntry[], seconds: number, purpose: Purpose) {
     return sendBatches(inTens(entries), {
       operation: 'ChangeMessageVisibility',
-      whose: this.#clients.whose(queue),
+      ...this.#clients.asked(queue),
       handles: handlesOf(entries),
       inOrder: purpose === 'settle' && isFifo(queue),
       send: async (batch) => {
@@ -188,7 +188,7 @@ export class SqsMessageQueue implements MessageQueue {
     try {
       return await send(client);
     } catch (error) {
-      throw sqsError({ operation, whose: this.#clients.whose(reader) }, error);
+      throw sqsError({ operation, ...this.#clients.asked(reader) }, error);
     }
   }
 }

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { parseEcrHost } from '../../../operator/api/ecr-host.ts';
 import { parseImageReference } from '../../../operator/api/image-reference.ts';
 import type { AwsIdentities } from '../../../operator/aws/aws-identities.ts';
+import { ecrFailure } from '../../../operator/aws/ecr-errors.ts';
 import { EcrRegistry } from '../../../operator/aws/ecr-registry.ts';
 import { OperatorError } from '../../../operator/errors.ts';
 import type { QueueReader } from '../../../operator/plan/queue-reader.ts';
@@ -123,6 +124,33 @@ describe('what cannot be resolved is told apart', () => {
     expect(await failureOf(registry.resolve(other, READER))).toMatchObject({ code: 'RepositoryNotFound' });
     ecr.refuse('DescribePullThroughCacheRules', 'AccessDeniedException');
     expect(await failureOf(registry.resolve(image, READER))).toMatchObject({ code: 'RepositoryNotFound' });
+  });
+
+  test.each([
+    ['UpstreamAccessDenied', 'pull-through cache rule'],
+    ['ImageInaccessible', 'aws ecr describe-repositories --region eu-west-1'],
+  ])('%s, in an answer that names the image as a failure', (code, words) => {
+    const repository = { region: 'eu-west-1', account: ECR_ACCOUNT, name: 'worker' };
+    const call = { operation: 'BatchGetImage', about: 'worker:1', whose: 'the role', repository } as const;
+    const error = ecrFailure(call, code, 'words.');
+    expect(error).toMatchObject({ code, verdict: 'terminal' });
+    expect(error.message).toContain(`worker:1: BatchGetImage: ${code}: words. `);
+    expect(error.message).toContain(words);
+  });
+
+  test('and a role that may not ask is told the policy that lets it', async () => {
+    ecr.push('worker', '1');
+    ecr.refuse('DescribeImages', 'AccessDeniedException');
+    ecr.refuse('BatchGetImage', 'AccessDeniedException');
+    const { message } = await failureOf(registry.resolve(imageOf(`${HOST}/worker:1`), READER));
+    const [, policy = ''] = /aws iam put-role-policy .* --policy-document '(.*)'\)/.exec(message) ?? [];
+    expect(JSON.parse(policy).Statement).toEqual([
+      {
+        Effect: 'Allow',
+        Action: ['ecr:DescribeImages', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
+        Resource: `arn:aws:ecr:eu-west-1:${ECR_ACCOUNT}:repository/worker`,
+      },
+    ]);
   });
 
   test('and the commands that put it right are told whole', async () => {

@@ -53,7 +53,9 @@ describe('a ServiceAccount', () => {
     expect(read(withRole(role))).toMatchObject({
       code: 'RoleInvalid',
       verdict: 'terminal',
-      message: expect.stringContaining('arn:aws:iam::123456789012:role/name'),
+      message: expect.stringContaining(
+        'kubectl annotate serviceaccount poller -n team-a eks.amazonaws.com/role-arn=arn:aws:iam::<account>:role/<role> --overwrite',
+      ),
     });
   });
 

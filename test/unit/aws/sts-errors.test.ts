@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { stsError } from '../../../operator/aws/sts-errors.ts';
 import { sessionName } from '../../../operator/aws/web-identity.ts';
 import { OperatorError } from '../../../operator/errors.ts';
@@ -24,6 +24,8 @@ test.each([
   ['IDPRejectedClaim', 'TokenRefused', 'terminal', ROLE],
   ['RegionDisabledException', 'StsRegionDisabled', 'terminal', 'Activate STS'],
   ['ValidationError', 'RoleInvalid', 'terminal', 'eks.amazonaws.com/role-arn'],
+  ['PackedPolicyTooLarge', 'SessionPolicyRefused', 'terminal', '--narrow-sessions'],
+  ['MalformedPolicyDocument', 'SessionPolicyRefused', 'terminal', '--narrow-sessions'],
   ['ExpiredTokenException', 'StsUnreachable', 'retry', ''],
   ['IDPCommunicationError', 'StsUnreachable', 'retry', ''],
   ['Throttling', 'Throttled', 'retry', ''],
@@ -34,6 +36,59 @@ test.each([
   expect(error).toMatchObject({ code, verdict });
   expect(error.message).toContain(`AssumeRoleWithWebIdentity: ${name}: text.`);
   expect(error.message).toContain(words);
+});
+
+describe('what helps against an error of STS is a command', () => {
+  const issuer = 'oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE';
+  const provider = `arn:aws:iam::123456789012:oidc-provider/${issuer}`;
+  const payload = Buffer.from(JSON.stringify({ iss: `https://${issuer}` })).toString('base64url');
+  const request = { ...REQUEST, token: `head.${payload}.signature` };
+
+  test('that lets the account, and nobody else, have the role', () => {
+    const { message } = stsError(request, named('AccessDenied'));
+    const [, role, policy = ''] =
+      /aws iam update-assume-role-policy --role-name (\S+) --policy-document '(.*)'$/.exec(message) ?? [];
+    expect(role).toBe('poller');
+    expect(JSON.parse(policy)).toEqual({
+      Version: '2012-10-17',
+      Statement: [
+        {
+          Effect: 'Allow',
+          Principal: { Federated: provider },
+          Action: 'sts:AssumeRoleWithWebIdentity',
+          Condition: {
+            StringEquals: {
+              [`${issuer}:sub`]: 'system:serviceaccount:team-a:poller',
+              [`${issuer}:aud`]: 'sts.amazonaws.com',
+            },
+          },
+        },
+      ],
+    });
+  });
+
+  test("that makes the cluster's issuer known", () => {
+    const { message } = stsError(request, named('InvalidIdentityToken'));
+    expect(message).toContain(
+      `aws iam create-open-id-connect-provider --url https://${issuer} --client-id-list sts.amazonaws.com`,
+    );
+    expect(message).toContain(`--open-id-connect-provider-arn ${provider} --client-id sts.amazonaws.com`);
+  });
+
+  test('that names another role', () => {
+    const { message } = stsError(request, named('ValidationError'));
+    expect(message).toContain('kubectl annotate serviceaccount poller -n team-a eks.amazonaws.com/role-arn=');
+  });
+
+  test.each(['head.payload.signature', 'none', `head.${Buffer.from('{"iss":1}').toString('base64url')}.x`])(
+    'unless the token does not tell who has signed it (%s)',
+    (token) => {
+      for (const name of ['AccessDenied', 'InvalidIdentityToken']) {
+        const { message } = stsError({ ...REQUEST, token }, named(name));
+        expect(message).not.toContain('aws iam');
+      }
+    },
+  );
 });
 
 test.each([TOKEN, TOKEN.replace('eyJ', 'fyK')])('no error quotes a token (%s)', (token) => {

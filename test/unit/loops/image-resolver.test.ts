@@ -63,6 +63,7 @@ describe('a failure', () => {
     ['ImageActivating', 'False', true],
     ['ImageAccessDenied', 'False', false],
     ['ImageInaccessible', 'False', false],
+    ['UpstreamAccessDenied', 'False', false],
     ['PullThroughCache', 'Unknown', false],
     ['NoIdentity', 'Unknown', true],
   ])('%s: %s, holds intake: %p', async (code, status, holdsIntake) => {

@@ -99,6 +99,23 @@ test('a missing Secret is made, and then left alone until its token is half thro
   expect(place).toMatchObject({ writes: 2, tokens: 2 });
 });
 
+test('no pull secret is nothing to look after', async () => {
+  const subject = subjectOf();
+  const { imagePullSecret: _, ...spec } = subject.queue.spec;
+  const answer = await place.keeper().run({ ...subject, queue: { ...subject.queue, spec } });
+  expect(answer).toMatchObject({ status: 'True', reason: 'NotConfigured' });
+  expect(place).toMatchObject({ writes: 0, tokens: 0 });
+});
+
+test('a Secret that the operator may not write is a warning, with what lets it', async () => {
+  place.beforeWrite = () => {
+    throw new OperatorError({ code: 'Forbidden', verdict: 'terminal', message: 'create secrets: Forbidden' });
+  };
+  const { message, ...answer } = await place.keeper().run(subjectOf());
+  expect(answer).toMatchObject({ status: 'False', reason: 'SecretWriteForbidden', holdsIntake: false });
+  expect(message).toContain('kubectl apply -k deploy/operator');
+});
+
 test('one token serves every registry of a region', async () => {
   const east = [`${HOST}/worker:1`, '999988887777.dkr.ecr.us-east-1.amazonaws.com/worker:1'];
   await place

@@ -68,15 +68,15 @@ test.each<[string, string, string, Case]>([
   ],
   [
     'False DeadLetterTypeMismatch',
-    'not a standard queue',
+    '-dead --attributes \'{"MessageRetentionPeriod":"1209600"}\' && aws sqs set-queue-attributes',
     'a FIFO dead-letter queue of a standard queue',
     { dead: seenDeadLetters(0, { fifo: true }) },
   ],
   [
     'False DeadLetterTypeMismatch',
-    'not a FIFO queue',
+    '-dead.fifo --attributes \'{"MessageRetentionPeriod":"1209600","FifoQueue":"true"}\' && aws sqs set-queue-attributes',
     'a standard dead-letter queue of a FIFO queue',
-    { source: { fifo: true } },
+    { source: { fifo: true, arn: `${QUEUE.arn}.fifo` } },
   ],
   [
     'False DeadLetterRetentionTooShort',

@@ -73,6 +73,48 @@ describe('an error of SQS', () => {
   });
 });
 
+describe('what helps against an error of SQS is a command', () => {
+  const queueArn = 'arn:aws:sqs:us-east-1:123456789012:orders';
+  const user = 'User: arn:aws:sts::123456789012:assumed-role/poller/batchqueue@team-a.poller';
+  const denied = `${user} is not authorized to perform: sqs:receivemessage on resource: ${queueArn}`;
+  const told = (operation: Operation, name: string, text: string, arn: string | undefined = queueArn) =>
+    sqsError({ operation, queueArn: arn }, named(name, text)).message;
+  const PUT =
+    /aws iam put-role-policy --role-name (\S+) --policy-name batchqueue-orders --policy-document '(.*)'\)$/;
+
+  test.each([
+    ['ReceiveMessage', ['ReceiveMessage', 'DeleteMessage', 'ChangeMessageVisibility', 'GetQueueAttributes']],
+    ['SendMessage', ['SendMessage']],
+  ] as const)('that allows the refused role what %s needs', (operation, actions) => {
+    const [, role, policy = ''] = PUT.exec(told(operation, 'AccessDenied', denied)) ?? [];
+    expect(role).toBe('poller');
+    expect(JSON.parse(policy)).toEqual({
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Action: actions.map((action) => `sqs:${action}`), Resource: queueArn }],
+    });
+  });
+
+  test('that leaves the role open where SQS does not name it', () => {
+    expect(PUT.exec(told('ReceiveMessage', 'AccessDenied', 'no'))?.[1]).toBe('<role>');
+  });
+
+  test.each([
+    ['an explicit deny', 'AccessDenied', `${denied} with an explicit deny in a resource-based policy`],
+    ['a key', 'KMS.AccessDeniedException', 'The ciphertext refers to a key that you may not use'],
+    ['credentials that are none', 'InvalidClientTokenId', 'The security token is invalid'],
+  ])('unless it is about %s', (_, name, text) => {
+    expect(told('ReceiveMessage', name, text)).not.toContain('aws iam');
+  });
+
+  test('that makes a missing queue', () => {
+    const missing = (name: string) =>
+      told('ReceiveMessage', 'QueueDoesNotExist', 'x', queueArn.replace('orders', name));
+    const create = 'aws sqs create-queue --region us-east-1 --queue-name';
+    expect(missing('orders')).toMatch(new RegExp(`${create} orders$`));
+    expect(missing('orders.fifo')).toContain(`${create} orders.fifo --attributes '{"FifoQueue":"true"}'`);
+  });
+});
+
 describe('an invalid parameter', () => {
   const cases: [string, Operation, string, Partial<OperatorError>][] = [
     [
