@@ -92,7 +92,12 @@ export class SqsGate {
     const queueArn = arnOfUrl(String(fields['QueueUrl']), region);
     const allowed = this.#isAllowed({ operation, caller, queueArn }, session);
     this.#calls.push({ operation, caller, queueArn, allowed });
-    if (!allowed) return refuse(response, `User: ${caller} is not authorized to perform: sqs:${operation}`);
+    if (!allowed) {
+      const user = session ? assumedRole(session) : caller;
+      const what = `sqs:${operation.replace(/Batch$/, '').toLowerCase()}`;
+      const words = `User: ${user} is not authorized to perform: ${what} on resource: ${queueArn} because no identity-based policy allows the ${what} action`;
+      return refuse(response, words);
+    }
     const { host: _, connection: __, 'content-length': ___, ...headers } = request.headers;
     const answer = await fetch(this.#upstream, {
       method: 'POST',
@@ -110,6 +115,11 @@ export class SqsGate {
 function arnOfUrl(url: string, region: string): string {
   const [name = '', account = ''] = url.split('/').toReversed();
   return `arn:aws:sqs:${region}:${account}:${name}`;
+}
+
+/** Who calls, as AWS names a session. */
+function assumedRole({ roleArn, sessionName }: Session): string {
+  return `${roleArn.replace(':iam:', ':sts:').replace(':role/', ':assumed-role/')}/${sessionName}`;
 }
 
 function queryError({ headers }: Response): Record<string, string> {

@@ -71,14 +71,15 @@ class Refusal extends Error {
 export class StsServer {
   readonly #server: Server;
   readonly #keys: ReadonlyMap<string, JsonWebKey>;
-  readonly #issuer: string;
+  /** Of the cluster's tokens. */
+  readonly issuer: string;
   readonly #roles = new Map<string, TrustedRole>();
   readonly #sessions = new Map<string, Session>();
   readonly #asked: Asked[] = [];
   #port = 0;
 
   private constructor(issuer: string, keys: ReadonlyMap<string, JsonWebKey>) {
-    this.#issuer = issuer;
+    this.issuer = issuer;
     this.#keys = keys;
     this.#server = createServer((request, response) => {
       void text(request).then((body) => this.#answer(new URLSearchParams(body), response));
@@ -168,7 +169,7 @@ export class StsServer {
         "Couldn't retrieve verification key from your identity provider",
       );
     const claims = claimsSchema.parse(JSON.parse(decode(payload)));
-    if (claims.iss !== this.#issuer)
+    if (claims.iss !== this.issuer)
       throw new Refusal('InvalidIdentityToken', 'No OpenIDConnect provider found in your account');
     if (claims.exp * 1_000 < Date.now()) throw new Refusal('ExpiredTokenException', 'Token expired');
     const role = this.#roles.get(roleArn);

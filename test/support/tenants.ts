@@ -13,6 +13,24 @@ const SHIPPED_ROLE = new URL('../../deploy/tenant/role.yaml', import.meta.url);
 const objectSchema = z.looseObject({ metadata: z.looseObject({}) });
 const ACCOUNT = '000000000000';
 
+/** What a reader's role must be allowed. */
+const READING = [
+  'sqs:ReceiveMessage',
+  'sqs:DeleteMessage',
+  'sqs:ChangeMessageVisibility',
+  'sqs:GetQueueAttributes',
+] as const;
+const IAM_COMMAND =
+  /aws iam (put-role-policy|update-assume-role-policy) --role-name (\S+) (?:--policy-name \S+ )?--policy-document '([^']*)'/;
+const policySchema = z.object({
+  Statement: z.array(
+    z.union([
+      z.object({ Action: z.array(z.enum(READING)).length(READING.length), Resource: z.string() }),
+      z.object({ Condition: z.object({ StringEquals: z.record(z.string(), z.string()) }) }),
+    ]),
+  ),
+});
+
 /** Who reads a tenant's queue. */
 export interface Reader {
   readonly namespace: string;
@@ -35,7 +53,7 @@ export class Tenants {
   static async set(cases: readonly string[]): Promise<Tenants> {
     const stage = await OperatorStage.set(cases);
     const sts = await StsServer.start();
-    return new Tenants(stage, sts, await SqsGate.start(stage.emulator.endpoint, sts));
+    return new Tenants(stage, sts, await SqsGate.start(stage.sqs.endpoint(), sts));
   }
 
   /** One that has an identity for nobody, unless flags say so. */
@@ -90,6 +108,24 @@ export class Tenants {
     this.gate.allow(reader.roleArn, arnOf(queue));
     await queue.apply();
     return queue;
+  }
+
+  /** Does what the AWS CLI would, with the command for IAM that stands in a condition's message; throws when none does. */
+  obey(message: string): void {
+    const [, verb, role, json = ''] = IAM_COMMAND.exec(message) ?? [];
+    if (verb === undefined) throw new Error(`no command for IAM: ${message}`);
+    const roleArn = `arn:aws:iam::${ACCOUNT}:role/${role}`;
+    for (const statement of policySchema.parse(JSON.parse(json)).Statement) {
+      if ('Resource' in statement) this.gate.allow(roleArn, statement.Resource);
+      else this.#trustAs(roleArn, statement.Condition.StringEquals);
+    }
+  }
+
+  /** `equals`: what a trust policy demands of a token. */
+  #trustAs(roleArn: string, equals: Readonly<Record<string, string>>): void {
+    const issuer = this.sts.issuer.replace('https://', '');
+    const { [`${issuer}:sub`]: subject = '', [`${issuer}:aud`]: audience = '' } = equals;
+    this.sts.trust({ roleArn, subject, audience });
   }
 
   async clear(): Promise<void> {

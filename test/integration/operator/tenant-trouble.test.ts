@@ -133,7 +133,7 @@ test.concurrent('a permission on the queue that is taken away shows within a min
   expect(message).toContain(`Allow the role of ServiceAccount ${queue.namespace}/poller sqs:ReceiveMessage`);
   await queue.whenCondition('ServiceAccountReady', { status: 'True', reason: 'RoleAssumed' });
   const id = await queue.send('waits');
-  tenants.gate.allow(reader.roleArn, arnOf(queue));
+  tenants.obey(message);
   await queue.whenCondition('Ready', { status: 'True' }, WITHIN_MS);
   const ledger = ledgerOf(await queue.jobOf(id));
   expect(ledger.messages[0]?.receiveCount).toBe(1);
@@ -158,7 +158,7 @@ test.concurrent.each(['ReceiveMessage', 'DeleteMessage', 'ChangeMessageVisibilit
     await queue.whenCondition('Dispatching', denied);
     expect(await queue.row()).toMatchObject({ READY: 'False' });
     const id = await queue.send('waits');
-    tenants.gate.allow(reader.roleArn, arnOf(queue));
+    tenants.obey(message);
     await queue.whenCondition('Ready', { status: 'True' }, WITHIN_MS);
     const job = await queue.jobOf(id);
     expect(ledgerOf(job).messages[0]?.receiveCount).toBe(1);
