@@ -85,8 +85,14 @@ test.concurrent('a tenant who names the queue of another gets nothing of it, how
     ['legacy', 'https://us-east-1.queue.amazonaws.com', 'QueueAccessDenied'],
     ['oldest', 'https://queue.amazonaws.com', 'QueueAccessDenied'],
     ['vpce', 'https://vpce-0a1b-c2d3.sqs.us-east-1.vpce.amazonaws.com', 'QueueAccessDenied'],
+    ['zonal', 'https://vpce-0a1b-c2d3-us-east-1a.sqs.us-east-1.vpce.amazonaws.com', 'QueueAccessDenied'],
+    ['vpce-fips', 'https://vpce-0a1b-c2d3.sqs-fips.us-east-1.vpce.amazonaws.com', 'QueueAccessDenied'],
+    ['dual-fips', 'https://sqs-fips.us-east-1.api.aws', 'QueueAccessDenied'],
     ['direct', tenants.stage.emulator.endpoint, 'HostNotAllowed'],
     ['plain', 'http://sqs.us-east-1.amazonaws.com', 'HostNotAllowed'],
+    ['port', 'https://sqs.us-east-1.amazonaws.com:8443', 'HostNotAllowed'],
+    ['china', 'https://sqs.us-east-1.amazonaws.com.cn', 'HostNotAllowed'],
+    ['service', 'https://vpce-0a1b-c2d3.vpce-svc-0a1b.us-east-1.vpce.amazonaws.com', 'HostNotAllowed'],
   ] as const;
 
   await Promise.all(
@@ -101,6 +107,24 @@ test.concurrent('a tenant who names the queue of another gets nothing of it, how
         expect(message).toContain(`Allow the role of ServiceAccount ${reader.namespace}/poller`);
     }),
   );
+  // What SQS might read as the same queue, and is not a URL as SQS gives them out, is not even stored.
+  const host = 'sqs.us-east-1.amazonaws.com';
+  for (const url of [
+    `https://${host}${path}/`,
+    `https://${host}/${path}`,
+    `https://${host}/queue${path}`,
+    `https://${host}${path.replace('/0', '/%30')}`,
+    `https://${host}${path.replace('orders', '%6Frders')}`,
+    `https://${host}/an-alias/${theirs.queueName}`,
+    `https://${host}${path}?Action=ReceiveMessage`,
+    `https://${host}${path}#`,
+    `https://${host}./000000000000/${theirs.queueName}`,
+    `https://user@${host}${path}`,
+    `HTTPS://${host}${path}`,
+  ]) {
+    const odd = new QueueCase(tenants.stage, 'intruder', { name: 'odd', queue: { url } });
+    await expect(odd.create()).rejects.toMatchObject({ code: 'Invalid' });
+  }
   // Nor by making it the dead-letter queue of one's own.
   await tenants.stage.emulator.createQueue(`${own.queueName}-other`, {
     deadLetter: theirs.queueName,
