@@ -25,3 +25,12 @@ export function withoutNullFields(value: unknown): unknown {
   const set = Object.entries(value).filter(([, field]) => field !== null);
   return Object.fromEntries(set.map(([name, field]) => [name, withoutNullFields(field)]));
 }
+
+/** JSON in which fields are sorted: the same for equal values. Fields that are undefined are left out. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  const entries = Object.entries(value).filter(([, field]) => field !== undefined);
+  const sorted = entries.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return `{${sorted.map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`).join(',')}}`;
+}

@@ -1,7 +1,8 @@
 import { FIELD_MANAGER } from '../api/names.ts';
 import { hasCode } from '../errors.ts';
 import type { Fence, KubeObject, Resource, Right } from '../ports.ts';
-import { SERVICE_ACCOUNTS } from '../world.ts';
+import { REVISIONS, SERVICE_ACCOUNTS } from '../world.ts';
+import { goJson } from './go-json.ts';
 import { type Attempt, errorOfNetwork, errorOfResponse } from './kube-error.ts';
 import { type ObjectPage, parseJson, parseList, parseObject, parseToken } from './payload.ts';
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts';
@@ -82,6 +83,8 @@ interface Call {
   readonly path: string;
   readonly query?: Query;
   readonly body?: unknown;
+  /** Default: as JavaScript writes JSON. */
+  readonly encode?: ((body: unknown) => string) | undefined;
   readonly contentType?: string;
   readonly answer?: keyof typeof ACCEPT | undefined;
   readonly timeoutMs?: number | undefined;
@@ -148,6 +151,7 @@ export class RestClient {
       path: pathOf(resource, namespace),
       query: { fieldManager: options.fieldManager ?? FIELD_MANAGER, dryRun: isDryRun ? 'All' : undefined },
       body,
+      encode: resource.plural === REVISIONS.plural ? goJson : undefined,
       contentType: 'application/json',
       answer: options.answer,
       timeoutMs: options.timeoutMs,
@@ -268,7 +272,7 @@ export class RestClient {
         'user-agent': USER_AGENT,
         ...(call.contentType === undefined ? {} : { 'content-type': call.contentType }),
       },
-      ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+      ...(call.body === undefined ? {} : { body: (call.encode ?? JSON.stringify)(call.body) }),
       signal: AbortSignal.timeout(call.timeoutMs ?? CALL_TIMEOUT_MS),
       ...this.#gate(call.right),
     });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { type BatchQueue, type BatchQueueSpec, batchQueueSpecSchema } from '../api/batch-queue.ts';
+import { canonicalJson } from '../api/json.ts';
 import { ANNOTATION_RESOLVE_IMAGES, LABEL_QUEUE } from '../api/names.ts';
 import type { KubeObject } from '../ports.ts';
 import type { Claim } from './job-facts.ts';
@@ -53,7 +54,7 @@ function readTemplate(queue: BatchQueue): RevisionTemplate {
 /** Equal templates have equal hashes, whatever the order of their keys. */
 export function hashTemplate(template: RevisionTemplate): string {
   const hash = createHash('sha256')
-    .update(`${HASH_VERSION}:${canonical(template)}`)
+    .update(`${HASH_VERSION}:${canonicalJson(template)}`)
     .digest();
   return base32(hash).slice(0, HASH_LENGTH);
 }
@@ -181,13 +182,4 @@ function prune(
 
 function byNumber(revisions: readonly Revision[]): readonly Revision[] {
   return revisions.toSorted((a, b) => a.number - b.number);
-}
-
-/** JSON with sorted keys. */
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
-  const entries = Object.entries(value).filter(([, field]) => field !== undefined);
-  const sorted = entries.toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return `{${sorted.map(([key, field]) => `${JSON.stringify(key)}:${canonical(field)}`).join(',')}}`;
 }
