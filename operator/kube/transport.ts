@@ -13,7 +13,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Longer than a call's own timeout (15 s), so that it only ends calls that were started without one, and watches. */
 const HEADERS_TIMEOUT_MS = 30_000;
 /** Below the API server's own 90 s, so that a request is never written to a connection the server is closing. */
-const IDLE_TIMEOUT_MS = 30_000;
+const IDLE_TIMEOUT_MS = 75_000;
 /** As client-go: before load balancers forget an idle connection (60 s on some). */
 const TCP_KEEP_ALIVE_MS = 30_000;
 
@@ -117,6 +117,8 @@ class PooledTransport implements Transport {
       headers: { ...headers, ...request.headers },
       body: request.body ?? null,
       signal: request.signal,
+      // undici would close the connection behind every DELETE with a body, which costs a TLS handshake each.
+      reset: false,
       // A watch may be silent for long; the reflector has its own idea of too long.
       ...(request.isStream ? { bodyTimeout: 0 } : {}),
     });

@@ -241,6 +241,17 @@ describe('connections', () => {
     expect(parallel).toBeLessThanOrEqual(8);
   });
 
+  test.each(['get', 'delete'] as const)('outlive a %s', async (verb) => {
+    const pooled = connect(proxied, 8);
+    const before = proxy.connections();
+    for (let count = 0; count < 20; count += 1) await pooled.client[verb](CONFIG_MAPS, namespace, 'nobody');
+    const made = proxy.connections() - before;
+    await pooled.transport.close();
+
+    // Undici writes to a connection again only in the next round of the event loop, so that a second one may be opened.
+    expect(made).toBeLessThanOrEqual(2);
+  });
+
   test('are made anew when the certificates on disk change, while an open watch goes on', async () => {
     const authority = path.join(directory, 'ca.crt');
     await writeFile(authority, proxy.certificate());
