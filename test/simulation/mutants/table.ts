@@ -295,8 +295,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'operator/plan/queue-plan.ts',
-        find: 'return queue.spec.maxConcurrentJobs - taken.length - unconfirmed.length;',
-        replace: 'return queue.spec.maxConcurrentJobs - unconfirmed.length * 0 - taken.length * 0;',
+        find: 'return queue.spec.maxConcurrentJobs - taken.length - open.length;',
+        replace: 'return queue.spec.maxConcurrentJobs - open.length * 0 - taken.length * 0;',
       },
     ],
     seed: 2,

@@ -33,6 +33,7 @@ const DEFAULTS: DispatchContext = {
   claims: [],
   slots: 10,
   arrivals: 'none',
+  underWay: [],
   unconfirmed: [],
   jobsListedAtMs: NOW_MS,
 };
