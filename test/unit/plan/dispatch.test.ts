@@ -57,6 +57,21 @@ describe('the table of planDispatch', () => {
     ]);
   });
 
+  test.each<[string, Partial<DispatchContext>, Partial<InboxMessage>]>([
+    ['comes once more', {}, { receiveCount: 2 }],
+    ['has lost its lease', {}, { trustedUntilMs: 0 }],
+    ['has lost its BatchQueue', { queue: undefined, isGone: true }, {}],
+  ])('a message whose Job is being created waits, also when it %s', (_, context, parts) => {
+    const [action] = plan(anInboxMessage());
+    const underWay = [action].filter((one) => one?.kind === 'claim');
+
+    expect(underWay).toHaveLength(1);
+    expect(plan(anInboxMessage(parts), { ...context, underWay })).toEqual([]);
+    // Sent again, because nobody had answered.
+    const unconfirmed = underWay.map((one) => ({ action: one, sentAtMs: NOW_MS - 60_000 }));
+    expect(plan(anInboxMessage(parts), { ...context, underWay, unconfirmed })).toEqual([]);
+  });
+
   test('an active Job adopts the message: the newest receipt handle goes onto it', () => {
     const claim = aClaim({ message: { receiveCount: 1 } });
     const message = anInboxMessage({ receiveCount: 2, receiptHandle: 'newest', receivedAtMs: NOW_MS - 100 });
