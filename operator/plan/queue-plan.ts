@@ -56,9 +56,7 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
     actions: [
       ...(live ? planForSpec(live, current, snapshot) : []),
       ...forMessages,
-      ...(live
-        ? planHistory(claims, live.spec, { isBusy: forMessages.length > 0, written: live.status })
-        : []),
+      ...(live ? planHistory(claims, live, forMessages.length > 0) : []),
       ...planSweep(snapshot),
     ],
     intake,
