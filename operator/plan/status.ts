@@ -163,8 +163,15 @@ function recentRuns(claims: readonly Claim[], previous: readonly RecentRun[]): R
   const runs = claims.filter(({ settled, outcome }) => settled && outcome !== 'active').map(runEntry);
   const known = new Set(runs.map(({ job }) => job));
   return [...runs, ...previous.filter(({ job }) => !known.has(job))]
-    .toSorted((a, b) => completion(b) - completion(a) || (a.job < b.job ? -1 : 1))
+    .toSorted(byNewestCompletion)
     .slice(0, MAX_RECENT_RUNS);
+}
+
+/** For sorting: all times are texts of one length, so their order is that of time. */
+function byNewestCompletion(a: RecentRun, b: RecentRun): number {
+  const [left = '', right = ''] = [a.completionTime, b.completionTime];
+  if (left !== right) return left < right ? 1 : -1;
+  return a.job < b.job ? -1 : 1;
 }
 
 const runEntry = remember(
@@ -183,8 +190,6 @@ const runEntry = remember(
       message: claim.result?.message.slice(0, 256),
     }),
 );
-
-const completion = remember(({ completionTime }: RecentRun) => Date.parse(completionTime ?? '') || 0);
 
 /** Drops absent fields, so that two equal statuses are equal JSON. */
 function withoutUndefined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
