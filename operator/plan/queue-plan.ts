@@ -113,7 +113,7 @@ function polledQueueOf({
 /** What nobody waits for. */
 function planTidying(queue: BatchQueue | undefined, isWorking: boolean, snapshot: Snapshot): Action[] {
   const isBusy = isWorking || snapshot.underWay.length > 0;
-  const history = queue ? planHistory(snapshot.claims, queue.spec, { isBusy, written: queue.status }) : [];
+  const history = queue ? planHistory(snapshot.claims, queue, isBusy) : [];
   return [...history, ...planSweep(snapshot)];
 }
 
