@@ -150,8 +150,8 @@ export type BatchQueueSpec = z.output<typeof batchQueueSpecSchema>;
 export interface BatchQueue {
   readonly metadata: ObjectMeta;
   readonly spec: BatchQueueSpec;
-  /** Absent until the operator wrote one (or when what is there cannot be read). */
-  readonly status?: BatchQueueStatus;
+  /** Undefined until the operator wrote one (or when what is there cannot be read). */
+  readonly status?: BatchQueueStatus | undefined;
 }
 
 export type { Container, JobTemplate, PodSpec } from './job-template.ts';

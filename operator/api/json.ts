@@ -15,6 +15,17 @@ export function fieldOf(value: unknown, field: string): unknown {
   return isJsonObject(value) && Object.hasOwn(value, field) ? value[field] : undefined;
 }
 
+/** True for the same JSON, whatever the order of fields; a field that is undefined is one that is not there. */
+export function isSameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a) && Array.isArray(b))
+    return a.length === b.length && a.every((element, index) => isSameJson(element, b[index]));
+  if (!isJsonObject(a) || !isJsonObject(b)) return false;
+  for (const name in a) if (!isSameJson(a[name], b[name])) return false;
+  for (const name in b) if (b[name] !== undefined && !Object.hasOwn(a, name)) return false;
+  return true;
+}
+
 /**
  * A copy in which no object has a field that is null, at any depth. In Kubernetes a null field is an unset one: the API
  * server drops it before it applies defaults. Elements of lists stay as they are.

@@ -5,7 +5,12 @@
 
 import type { z } from 'zod';
 import type { KubeObject, ObjectMeta } from '../ports.ts';
-import { type BatchQueue, type BatchQueueSpec, batchQueueSpecSchema } from './batch-queue.ts';
+import {
+  type BatchQueue,
+  type BatchQueueSpec,
+  type BatchQueueStatus,
+  batchQueueSpecSchema,
+} from './batch-queue.ts';
 import { type FieldProblem, problemFromIssue } from './field-problem.ts';
 import { isJobTemplate } from './job-template.ts';
 import { fieldOf, isJsonObject, type JsonObject, withoutNullFields } from './json.ts';
@@ -19,8 +24,7 @@ export type ParsedBatchQueue =
 /**
  * Checks everything and reports all problems at once, or gives the BatchQueue with every default applied. Never throws.
  * Fields that this version does not know are left out, except in `jobTemplate`, which is passed on as it is. Fields that are
- * null count as not set. A status that
- * cannot be read is left out: it can be recomputed.
+ * null count as not set. A status that cannot be read is as good as none: it can be recomputed.
  */
 export function parseBatchQueue(object: unknown): ParsedBatchQueue {
   if (!isJsonObject(object)) return { ok: false, problems: [{ path: '', message: 'must be an object' }] };
@@ -35,17 +39,25 @@ export function parseBatchQueue(object: unknown): ParsedBatchQueue {
   ];
   if (problems.length > 0 || !parsed.success || !isObjectMeta(metadata))
     return { ok: false, problems: distinct(problems) };
-  return {
-    ok: true,
-    queue: { metadata, spec: withRawTemplate(parsed.data, spec), ...readableStatus(status) },
-  };
+  return { ok: true, queue: queueOf(metadata, withRawTemplate(parsed.data, spec), status) };
 }
 
 /** The same for an object whose spec has been parsed before: what else is in it is read anew. */
 export function withSpecOf(known: ParsedBatchQueue, { metadata, status }: KubeObject): ParsedBatchQueue {
-  return known.ok
-    ? { ok: true, queue: { metadata, spec: known.queue.spec, ...readableStatus(status) } }
-    : known;
+  return known.ok ? { ok: true, queue: queueOf(metadata, known.queue.spec, status) } : known;
+}
+
+/** The status, which is long and changes often, is read when somebody asks for it, which few turns do. */
+function queueOf(metadata: ObjectMeta, spec: BatchQueueSpec, status: unknown): BatchQueue {
+  let read: { readonly status: BatchQueueStatus | undefined } | undefined;
+  return {
+    metadata,
+    spec,
+    get status() {
+      read ??= { status: batchQueueStatusSchema.safeParse(status).data };
+      return read.status;
+    },
+  };
 }
 
 function distinct(problems: readonly FieldProblem[]): FieldProblem[] {
@@ -56,11 +68,6 @@ function distinct(problems: readonly FieldProblem[]): FieldProblem[] {
 function withRawTemplate(spec: BatchQueueSpec, raw: unknown): BatchQueueSpec {
   const jobTemplate = fieldOf(raw, 'jobTemplate');
   return isJobTemplate(jobTemplate) ? { ...spec, jobTemplate } : spec;
-}
-
-function readableStatus(status: unknown): Pick<BatchQueue, 'status'> {
-  const parsed = batchQueueStatusSchema.safeParse(status);
-  return parsed.success ? { status: parsed.data } : {};
 }
 
 function problemsOfMetadata(metadata: unknown): FieldProblem[] {

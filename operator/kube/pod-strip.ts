@@ -59,7 +59,9 @@ function keptOf(entries: Record<string, string> | undefined): Record<string, str
 
 function pick(fields: unknown, names: readonly string[]): Record<string, unknown> {
   const all = fieldsOf(fields);
-  return Object.fromEntries(names.filter((name) => all[name] !== undefined).map((name) => [name, all[name]]));
+  const picked: Record<string, unknown> = {};
+  for (const name of names) if (all[name] !== undefined) picked[name] = all[name];
+  return picked;
 }
 
 function listOf(value: unknown): readonly unknown[] {

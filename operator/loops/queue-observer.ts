@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { isSameJson } from '../api/json.ts';
 import { deadLetterUrl } from '../api/queue-url.ts';
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import type { Pace } from '../plan/plan.ts';
@@ -156,5 +156,5 @@ export class QueueObserver {
 
 /** True for observations that differ in their time alone. */
 function isSame(a: QueueObservation, b: QueueObservation): boolean {
-  return isDeepStrictEqual({ ...a, observedAtMs: 0 }, { ...b, observedAtMs: 0 });
+  return isSameJson({ ...a, observedAtMs: 0 }, { ...b, observedAtMs: 0 });
 }

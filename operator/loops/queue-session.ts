@@ -10,6 +10,7 @@ import { remember } from '../plan/remember.ts';
 import type { Arrivals, TemplateCheck, UnconfirmedClaim } from '../plan/snapshot.ts';
 import type { StartEvents } from '../plan/start-facts.ts';
 import type { KubeObject, QueueCount } from '../ports.ts';
+import { ClaimsUnderWay } from './claims-under-way.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
 import { type CheckSubject, type PreflightCheck, QueuePreflight } from './preflight.ts';
@@ -46,6 +47,7 @@ export class QueueSession {
   readonly observer: QueueObserver;
   readonly rights: QueueRights;
   readonly preflight: QueuePreflight;
+  readonly claimsUnderWay = new ClaimsUnderWay();
   /** Adds to a counter that people watch; by 1 unless said. */
   readonly count: (what: QueueCount, by?: number) => void;
   /** The BatchQueue as last read. */
@@ -72,6 +74,7 @@ export class QueueSession {
   readonly #clock: QueueSessionOptions['clock'];
   #creations = NO_REFUSALS;
   #isPullDenied = false;
+  #arrival = Promise.withResolvers<void>();
   readonly #key: string;
   readonly #heartbeat: Heartbeat;
 
@@ -89,6 +92,7 @@ export class QueueSession {
       onReceived: (message) => {
         options.heartbeat.hold(options.key, leaseOf(message));
         this.count('messagesReceived');
+        this.#arrival.resolve();
         this.observer.stir();
         options.onChange();
       },
@@ -101,6 +105,12 @@ export class QueueSession {
       const trustedUntilMs = this.#heartbeat.trustedUntil(message.queue, message.id);
       return Object.assign({ trustedUntilMs }, message);
     });
+  }
+
+  /** Resolves when the next message has been received; to be asked for when a snapshot is taken. */
+  nextArrival(): Promise<void> {
+    this.#arrival = Promise.withResolvers();
+    return this.#arrival.promise;
   }
 
   /** Starts no further request: nobody looks at this session any more. */

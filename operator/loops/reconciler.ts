@@ -4,7 +4,6 @@ import { hasCode, messageOf, retryAfterMsOf } from '../errors.ts';
 import { claimFrom, isClaim } from '../plan/claim.ts';
 import type { Claim, PodsOfJob } from '../plan/job-facts.ts';
 import { hasOtherConsumers } from '../plan/other-consumers.ts';
-import type { Action } from '../plan/plan.ts';
 import { isPullDenied } from '../plan/pull-denial.ts';
 import { planQueue } from '../plan/queue-plan.ts';
 import { remember } from '../plan/remember.ts';
@@ -13,7 +12,7 @@ import { currentRevision, revisionFrom, sameTemplate, templateOf } from '../plan
 import type { Revision } from '../plan/revision-facts.ts';
 import type { QueueObservation, Snapshot } from '../plan/snapshot.ts';
 import type { KubeObject } from '../ports.ts';
-import { applyAction } from './apply.ts';
+import { applyPlan, untilNews } from './carrying-out.ts';
 import { type Subject, tell, type World } from './interpreter.ts';
 import { observePods } from './observing-pods.ts';
 import type { CheckSubject } from './preflight.ts';
@@ -25,8 +24,6 @@ import { statusOf, unwrittenOf, writeStatus } from './writing-status.ts';
 
 /** Users are told of other readers of their queue no more often than this, in milliseconds. */
 const OTHERS_PERIOD_MS = 600_000;
-/** How many actions of one plan are under way at once. */
-const PARALLEL_ACTIONS = 48;
 
 /**
  * One turn for one BatchQueue: observe → plan → apply → one status write. Level-triggered: it looks at the world as it
@@ -43,6 +40,7 @@ export async function reconcile(
   // From here to the publishing of the plan nothing waits: the snapshot is one moment, and so is what follows from it.
   const object = world.caches.batchQueues.get(namespace, name);
   const snapshot = observe(namespace, name, { object, session, world, pods: observed.pods });
+  const arrival = session.nextArrival();
   const subject: Subject = { namespace, name, session, object, status: statusOf(object) };
   const previous = unwrittenOf(session, object) ?? subject.status;
   const plan = planQueue(snapshot, object && { generation: object.metadata.generation ?? 0, previous });
@@ -55,7 +53,9 @@ export async function reconcile(
   session.holdMemory = plan.holdMemory;
   if (hasOtherConsumers(snapshot.inbox, snapshot.claims)) tellOfOthers(subject, world);
 
-  const failures = [...observed.failures, ...(await applyAll(plan.actions, subject, world))];
+  const failed = await applyPlan(plan.actions, subject, world);
+  await untilNews(session, arrival, world);
+  const failures = [...observed.failures, ...failed, ...session.claimsUnderWay.takeFailures()];
   const statusDelayMs = await writeStatus(plan.status, subject, world);
   const [first, ...others] = failures.toSorted((a, b) => retryAfterMsOf(b) - retryAfterMsOf(a));
   // The work queue logs what is thrown, and waits as long as the server asked for; the rest is logged here.
@@ -64,7 +64,7 @@ export async function reconcile(
       world.log.warn({ queue: `${namespace}/${name}`, error: messageOf(failure) }, 'action failed');
   if (failures.length > 0) throw first;
   // Whatever was done may have changed what is to be done: look once more, until a plan is empty.
-  if (plan.actions.length > 0) return { requeueAfterMs: 0 };
+  if (plan.actions.length > 0 || snapshot.underWay.length > 0) return { requeueAfterMs: 0 };
   return soonest(plan.requeueAfterMs, statusDelayMs);
 }
 
@@ -112,6 +112,7 @@ function observe(namespace: string, name: string, { object, session, world, pods
     inbox: session.inbox(),
     isGone: !alive,
     arrivals: session.arrivals(),
+    underWay: session.claimsUnderWay.actions(),
     unconfirmed: session.unconfirmed(),
     jobsListedAtMs: session.jobsListedAtMs,
     sweepAtMs: session.sweepAtMs,
@@ -162,23 +163,6 @@ function isOwnedBy(revision: KubeObject, owner: KubeObject | undefined): boolean
 
 function templateCheckOf(revision: Revision | undefined, session: QueueSession): Snapshot['templateCheck'] {
   return (revision && session.templateChecks.get(revision.hash)) ?? { kind: 'unknown' };
-}
-
-/** Carries out a plan; returns what failed. Actions are independent, so one failing spoils only itself. */
-async function applyAll(
-  actions: readonly Action[],
-  subject: Subject,
-  world: World,
-): Promise<readonly unknown[]> {
-  const failures: unknown[] = [];
-  const waiting = [...actions];
-  const work = async () => {
-    for (let action = waiting.shift(); action; action = waiting.shift()) {
-      await applyAction(action, subject, world).catch((error: unknown) => failures.push(error));
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(PARALLEL_ACTIONS, actions.length) }, work));
-  return failures;
 }
 
 function tellOfOthers(subject: Subject, world: World): void {

@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { BatchQueueStatus } from '../api/batch-queue.ts';
+import { isSameJson } from '../api/json.ts';
 import { hasCode, messageOf, retryAfterMsOf } from '../errors.ts';
 import type { KubeObject } from '../ports.ts';
 import { BATCH_QUEUES } from '../world.ts';
@@ -22,7 +22,7 @@ export async function writeStatus(
   world: World,
 ): Promise<number | undefined> {
   session.unwrittenStatus = undefined;
-  if (!status || !object || isDeepStrictEqual(status, before)) return undefined;
+  if (!status || !object || isSameJson(status, before)) return undefined;
   session.unwrittenStatus = { uid: object.metadata.uid, status };
   const waitMs = session.statusDueAtMs - world.clock.now();
   if (waitMs > 0) return waitMs;

@@ -67,6 +67,15 @@ function nextOfGroups(
 ): readonly (readonly Runnable[])[] {
   const plain = ready.filter(({ message }) => groupOf(message) === undefined);
   const byAttempt = Map.groupBy(plain, ({ attempt }) => attempt);
+  const grouped = judged.filter(({ message }) => groupOf(message) !== undefined);
+  return [...byAttempt.values(), ...(grouped.length > 0 ? headsOfGroups(grouped, ready, claims) : [])];
+}
+
+function headsOfGroups(
+  judged: readonly JudgedMessage[],
+  ready: readonly Runnable[],
+  claims: readonly Claim[],
+): readonly (readonly Runnable[])[] {
   const groups = Map.groupBy(judged, ({ message }) => groupOf(message));
   // What only waits to be deleted has been done: nothing has to wait behind it.
   const busy = new Set(
@@ -76,10 +85,10 @@ function nextOfGroups(
   );
   const may = new Map(ready.map((one) => [one.message, one]));
   const heads = [...groups].flatMap(([group, members]) => {
-    if (group === undefined || busy.has(group)) return [];
+    if (busy.has(group)) return [];
     return [headOf(inOrder(members.map(({ message }) => message)), may)];
   });
-  return [...byAttempt.values(), ...heads.filter((head) => head.length > 0)];
+  return heads.filter((head) => head.length > 0);
 }
 
 /** The first messages of a group, as far as they may run and are of one attempt. */

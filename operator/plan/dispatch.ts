@@ -29,12 +29,17 @@ export interface Dispatch {
  *
  * A message of a FIFO group whose predecessor is no longer here goes back as well.
  *
- * A message whose lease is lost is forgotten; SQS brings it back. One whose lease is about to end waits for the
+ * A message whose Job is being created waits for what comes of it. One whose lease is lost is forgotten; SQS brings it back. One whose lease is about to end waits for the
  * heartbeat: a long poll may bring a message later than a short visibility timeout after it was asked for.
  */
 export function planDispatch(inbox: readonly InboxMessage[], context: DispatchContext): Dispatch {
   const newest = newestClaims(context.claims);
-  const view = { ...context, newest, here: new Set(inbox.map(({ id }) => id)) };
+  const view = {
+    ...context,
+    newest,
+    here: new Set(inbox.map(({ id }) => id)),
+    underWayIds: new Set(context.underWay.flatMap(({ messages }) => messages.map(({ id }) => id))),
+  };
   const judged = inbox.map((message) => judge(message, view));
   const { again, taken } = resend(inbox, context);
   const runnable = judged.flatMap((one) => (one.kind === 'run' && !taken.has(one.message.id) ? [one] : []));
@@ -58,9 +63,12 @@ interface JudgeContext extends DispatchContext {
   readonly newest: ReadonlyMap<string, Claim>;
   /** The messages of the inbox. */
   readonly here: ReadonlySet<string>;
+  /** The messages whose Jobs are being created. */
+  readonly underWayIds: ReadonlySet<string>;
 }
 
 function judge(message: InboxMessage, context: JudgeContext): JudgedMessage {
+  if (context.underWayIds.has(message.id)) return { kind: 'wait', message };
   const claim = context.newest.get(messageKey(message.queue, message.id));
   const fate = claim && fateIn(claim, message.id);
   const met = fate === 'held' && claim?.ledger ? meetHolder(message, claim, claim.ledger) : undefined;
@@ -182,9 +190,11 @@ function resend(
   const here = new Map(inbox.map((message) => [message.id, message]));
   const again: Action[] = [];
   const taken = new Set<string>();
+  const underWay = new Set(context.underWay.map(({ job }) => job.metadata.name));
   for (const { action, sentAtMs } of context.unconfirmed) {
     const present = action.messages.flatMap(({ id }) => here.get(id) ?? []);
     for (const { id } of present) taken.add(id);
+    if (underWay.has(action.job.metadata.name)) continue;
     const isWhole = present.length === action.messages.length;
     const mayGo = present.every(({ trustedUntilMs }) => outlivesCreate(trustedUntilMs, context.nowMs));
     if (isWhole && mayGo) again.push(action);

@@ -1,4 +1,4 @@
-import type { BatchQueueSpec, BatchQueueStatus } from '../api/batch-queue.ts';
+import type { BatchQueue, BatchQueueSpec, BatchQueueStatus } from '../api/batch-queue.ts';
 import { byNewestEnd } from './claim.ts';
 import type { Claim } from './job-facts.ts';
 import type { Action } from './plan.ts';
@@ -6,34 +6,28 @@ import type { Action } from './plan.ts';
 /** So many more Jobs are kept while there is work for messages: tidying up can wait, they cannot. */
 const KEPT_WHILE_BUSY = 500;
 
-type HistoryLimits = Pick<BatchQueueSpec, 'successfulJobsHistoryLimit' | 'failedJobsHistoryLimit'>;
-
-/** What else decides whether an old Job goes. */
-interface HistoryContext {
-  /** There is work for messages. */
-  readonly isBusy: boolean;
-  /** The status as it stands on the BatchQueue. */
-  readonly written: BatchQueueStatus | undefined;
+/** The limits of a BatchQueue, and its status as it stands there. */
+interface HistoryKeeper extends Pick<BatchQueue, 'status'> {
+  readonly spec: Pick<BatchQueueSpec, 'successfulJobsHistoryLimit' | 'failedJobsHistoryLimit'>;
 }
 
 /**
  * Deletes the oldest settled Jobs beyond the limits, as a CronJob does. A Job that still owes a settlement is never
  * among them: its finalizer is what the limits look at. Nor is one that ended after what the written status tells of:
- * without the Job, a process that ends before the next write would leave nobody who knows.
+ * without the Job, a process that ends before the next write would leave nobody who knows. While there is work for
+ * messages (`isBusy`) more are kept.
  */
-export function planHistory(
-  claims: readonly Claim[],
-  limits: HistoryLimits,
-  { isBusy, written }: HistoryContext,
-): Action[] {
+export function planHistory(claims: readonly Claim[], queue: HistoryKeeper, isBusy: boolean): Action[] {
+  const { successfulJobsHistoryLimit, failedJobsHistoryLimit } = queue.spec;
   const more = isBusy ? KEPT_WHILE_BUSY : 0;
   const settled = claims.filter((claim) => claim.settled && claim.outcome !== 'active' && !claim.deleting);
-  return [
-    ...surplus(settled, 'succeeded', limits.successfulJobsHistoryLimit + more),
-    ...surplus(settled, 'failed', limits.failedJobsHistoryLimit + more),
-  ]
-    .filter((claim) => isTold(claim, written))
-    .map((claim) => ({ kind: 'deleteJob', claim }));
+  const old = [
+    ...surplus(settled, 'succeeded', successfulJobsHistoryLimit + more),
+    ...surplus(settled, 'failed', failedJobsHistoryLimit + more),
+  ];
+  if (old.length === 0) return [];
+  const { status } = queue;
+  return old.filter((claim) => isTold(claim, status)).map((claim) => ({ kind: 'deleteJob', claim }));
 }
 
 function isTold({ outcome, finishedAtMs }: Claim, written: BatchQueueStatus | undefined): boolean {

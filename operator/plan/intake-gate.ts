@@ -1,9 +1,11 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
 import { admitCreates, type CreationRefusal, isHiccup } from './creation-refusal.ts';
 import { type HoldMemory, holdProblem, nextHold, roomUnderHold, waitingTrouble } from './intake-hold.ts';
+import type { Claim } from './job-facts.ts';
 import { type JobStart, jobStarts } from './job-start.ts';
 import type { Action, CreateAction } from './plan.ts';
 import type { Problem } from './problem.ts';
+import { remember } from './remember.ts';
 import type { Revision } from './revision-facts.ts';
 import type { Snapshot } from './snapshot.ts';
 import { planEventReads } from './start-events.ts';
@@ -77,8 +79,6 @@ function nextMemory(
   { queue, creates }: GateSubject,
   { starts, revision }: { starts: ReadonlyMap<string, JobStart>; revision: number },
 ): HoldMemory {
-  const held = claims.flatMap(({ ledger }) => ledger?.messages ?? []);
-  const received = [...inbox, ...held].map(({ receivedAtMs }) => receivedAtMs);
   return nextHold(holdMemory, {
     nowMs,
     revision,
@@ -87,8 +87,19 @@ function nextMemory(
     starts,
     refusal: creates.length > 0 ? creations.general : undefined,
     waiting: inbox.length,
-    lastReceiveMs: received.reduce((latest, atMs) => Math.max(latest, atMs), 0),
+    lastReceiveMs: Math.max(lastReceiveOf(inbox), latest(claims.map(lastReceiveIn))),
   });
+}
+
+/** When the newest message of a claim was received, epoch ms. */
+const lastReceiveIn = remember(({ ledger }: Claim) => lastReceiveOf(ledger?.messages ?? []));
+
+function lastReceiveOf(messages: readonly { readonly receivedAtMs: number }[]): number {
+  return latest(messages.map(({ receivedAtMs }) => receivedAtMs));
+}
+
+function latest(times: readonly number[]): number {
+  return times.reduce((last, atMs) => Math.max(last, atMs), 0);
 }
 
 function refusalProblem(refusal: CreationRefusal | undefined): Problem | undefined {

@@ -47,14 +47,14 @@ export function jobStarts(
   pods: readonly KubeObject[],
   context: StartContext,
 ): ReadonlyMap<string, JobStart> {
+  const unsettled = claims.filter(({ settled, outcome }) => !settled && outcome !== 'succeeded');
+  if (unsettled.length === 0) return new Map();
   const podsOf = Map.groupBy(pods.map(podFactsFrom), ({ job }) => job);
   return new Map(
-    claims
-      .filter(({ settled, outcome }) => !settled && outcome !== 'succeeded')
-      .map((claim) => {
-        const { name } = claim.job.metadata;
-        return [name, jobStart(claim, podsOf.get(name) ?? [], context)];
-      }),
+    unsettled.map((claim) => {
+      const { name } = claim.job.metadata;
+      return [name, jobStart(claim, podsOf.get(name) ?? [], context)];
+    }),
   );
 }
 

@@ -1,6 +1,7 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
 import type { Claim, Ledger } from './job-facts.ts';
 import type { InboxMessage } from './message.ts';
+import type { ClaimAction } from './plan.ts';
 import type { Revision } from './revision-facts.ts';
 import type { Arrivals, UnconfirmedClaim } from './snapshot.ts';
 
@@ -17,6 +18,7 @@ export interface DispatchContext {
   /** Jobs that may be started. */
   readonly slots: number;
   readonly arrivals: Arrivals;
+  readonly underWay: readonly ClaimAction[];
   readonly unconfirmed: readonly UnconfirmedClaim[];
   readonly jobsListedAtMs: number;
 }

@@ -19,7 +19,7 @@ export function leasesOf(
   const newest = newestClaims(claims);
   return claims.flatMap((claim) => {
     const { ledger } = claim;
-    if (!ledger || isSuperseded(claim, newest)) return [];
+    if (!ledger || claim.held.length === 0 || isSuperseded(claim, newest)) return [];
     return leasesThrough(settledThrough(ledger, live, polledArn), claim);
   });
 }

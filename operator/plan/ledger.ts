@@ -7,6 +7,7 @@ import type { Fate, Ledger, LedgerMessage } from './job-facts.ts';
 import type { Message, QueueRef } from './message.ts';
 import { readerOf } from './queue-reader.ts';
 import { readJson } from './read-json.ts';
+import { remember } from './remember.ts';
 
 const text = z.string().min(1);
 const count = z.int().min(0);
@@ -131,9 +132,14 @@ export function formatLedger({ queue: { url, arn, serviceAccountName }, ...ledge
  * cannot be relied on.
  */
 export function parseLedger({ metadata }: KubeObject): Ledger | undefined {
-  const stored = readJson(metadata.annotations?.[ANNOTATION_LEDGER], ledgerSchema);
+  const stored = metadata.annotations && storedLedgerIn(metadata.annotations);
   return stored && { ...stored, queue: { ...stored.queue, namespace: metadata.namespace ?? '' } };
 }
+
+/** Versions of a Job may share their annotations, and reading a ledger is most of reading a Job. */
+const storedLedgerIn = remember((annotations: Readonly<Record<string, string>>) =>
+  readJson(annotations[ANNOTATION_LEDGER], ledgerSchema),
+);
 
 /** True while a settlement is still owed. */
 export function hasSettlementFinalizer(job: KubeObject): boolean {

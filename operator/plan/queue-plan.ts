@@ -34,7 +34,8 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   const live = snapshot.isGone ? undefined : queue;
   const current = live && currentRevision(live, snapshot.revisions);
   const usable = usableRevision(current, snapshot);
-  const slots = live ? freeSlots(live, snapshot) : 0;
+  const room = live ? roomForJobs(live, snapshot) : 0;
+  const slots = room - snapshot.underWay.length;
   // What a poll brings that was sent before a scale-down to 0 still runs.
   const startable = live?.spec.maxConcurrentJobs === 0 ? Math.max(0, slots + 1) : slots;
   const dispatch = planDispatch(inbox, { ...snapshot, queue: live, revision: usable, slots: startable });
@@ -43,7 +44,7 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
   const gate = planGate(snapshot, { queue: live, current, usable, creates: wanted.filter(isCreate) });
   const intake =
     live && usable
-      ? planIntake(live, gate.room(Math.max(0, slots) * live.spec.queue.batchSize), snapshot)
+      ? planIntake(live, gate.room(Math.max(0, room) * live.spec.queue.batchSize), snapshot)
       : undefined;
   const polled = polledQueueOf(snapshot);
   const forMessages = [
@@ -56,10 +57,7 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
     actions: [
       ...(live ? planForSpec(live, current, snapshot) : []),
       ...forMessages,
-      ...(live
-        ? planHistory(claims, live.spec, { isBusy: forMessages.length > 0, written: live.status })
-        : []),
-      ...planSweep(snapshot),
+      ...planTidying(live, forMessages.length > 0, snapshot),
     ],
     intake,
     holdMemory: gate.memory,
@@ -86,15 +84,18 @@ function isCreate(action: Action): action is CreateAction {
 
 /**
  * Jobs that may be started: what runs, what waits for its next run and what may have been created is taken off; so is what
- * has failed and may wait for a run, as long as its pods are not read.
+ * has failed and may wait for a run, as long as its pods are not read. What is being created is not: its messages are in
+ * the inbox until it stands.
  */
-function freeSlots(queue: BatchQueue, { claims, pods, unconfirmed }: Snapshot): number {
+function roomForJobs(queue: BatchQueue, { claims, pods, underWay, unconfirmed }: Snapshot): number {
   const newest = newestClaims(claims);
   const isUnread = (claim: Claim) => needsPods(claim) && !pods.has(claim.job.metadata.name);
   const taken = claims.filter(
     (claim) => isActive(claim) || isUnread(claim) || awaitsRerun(claim, newest, { pods, queue }),
   );
-  return queue.spec.maxConcurrentJobs - taken.length - unconfirmed.length;
+  const sentAgain = new Set(underWay.map(({ job }) => job.metadata.name));
+  const open = unconfirmed.filter(({ action }) => !sentAgain.has(action.job.metadata.name));
+  return queue.spec.maxConcurrentJobs - taken.length - open.length;
 }
 
 function polledQueueOf({
@@ -107,6 +108,13 @@ function polledQueueOf({
     maxReceiveCount: known?.maxReceiveCount,
     retentionSeconds: known?.retentionSeconds,
   };
+}
+
+/** What nobody waits for. */
+function planTidying(queue: BatchQueue | undefined, isWorking: boolean, snapshot: Snapshot): Action[] {
+  const isBusy = isWorking || snapshot.underWay.length > 0;
+  const history = queue ? planHistory(snapshot.claims, queue, isBusy) : [];
+  return [...history, ...planSweep(snapshot)];
 }
 
 /** Not while messages wait: their Secrets may stand already, without a Job. */

@@ -89,6 +89,8 @@ export interface Snapshot {
   readonly claims: readonly Claim[];
   readonly inbox: readonly InboxMessage[];
   readonly arrivals: Arrivals;
+  /** Creates that an earlier plan asked for and that are not answered yet. */
+  readonly underWay: readonly ClaimAction[];
   readonly unconfirmed: readonly UnconfirmedClaim[];
   /** When the last consistent list of this queue's Jobs began, epoch ms; 0: never. */
   readonly jobsListedAtMs: number;

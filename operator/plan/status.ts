@@ -1,6 +1,6 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { BatchQueue, BatchQueueStatus } from '../api/batch-queue.ts';
 import { parseImageReference } from '../api/image-reference.ts';
+import { isSameJson } from '../api/json.ts';
 import {
   type LastFailure,
   MAX_FAILURE_MESSAGE_IDS,
@@ -65,19 +65,22 @@ function revisionStatus(
   if (!revision) return previous;
   const pinned = queue?.spec.revision;
   const latest = queue && pinned !== undefined ? latestRevision(queue, revisions) : undefined;
-  const { image } = contractContainer(revision.template.jobTemplate);
   return withoutUndefined({
     current: revision.number,
     pinned,
     latest: latest === revision ? undefined : latest?.number,
-    image: image?.slice(0, 1024),
-    imageDigest: digestOf(revision, image)?.slice(0, 256),
+    ...imageStatus(revision),
   });
 }
 
-function digestOf(revision: Revision, image = ''): string | undefined {
-  return digestIn(resolvedImagesOf(revision), image) ?? parseImageReference(image)?.digest;
-}
+const imageStatus = remember((revision: Revision): Pick<RevisionStatus, 'image' | 'imageDigest'> => {
+  const { image = '' } = contractContainer(revision.template.jobTemplate);
+  const digest = digestIn(resolvedImagesOf(revision), image) ?? parseImageReference(image)?.digest;
+  return withoutUndefined({
+    image: image === '' ? undefined : image.slice(0, 1024),
+    imageDigest: digest?.slice(0, 256),
+  });
+});
 
 type QueueStatus = NonNullable<BatchQueueStatus['queue']>;
 
@@ -99,7 +102,7 @@ function queueStatus(
   });
   // The time moves only together with a figure: an idle queue writes nothing.
   const { observedTime, ...before } = previous ?? {};
-  const moved = observedTime === undefined || !isDeepStrictEqual(figures, before);
+  const moved = observedTime === undefined || !isSameJson(figures, before);
   return { ...figures, observedTime: moved ? isoSeconds(observation.observedAtMs) : observedTime };
 }
 
@@ -125,8 +128,8 @@ function lastSuccessTime(claims: readonly Claim[], previous: string | undefined)
   const times = claims
     .filter((claim) => hasSucceeded(claim) && claim.settled)
     .map(({ finishedAtMs }) => finishedAtMs ?? 0);
-  const newest = Math.max(...times, Date.parse(previous ?? '') || 0);
-  return newest > 0 ? isoSeconds(newest) : undefined;
+  const newest = Math.max(0, ...times);
+  return newest > (Date.parse(previous ?? '') || 0) ? isoSeconds(newest) : previous;
 }
 
 function lastFailure(claims: readonly Claim[], previous: LastFailure | undefined): LastFailure | undefined {
@@ -142,7 +145,7 @@ function hasSucceeded({ outcome, ledger }: Claim): boolean {
   return outcome === 'succeeded' && ledger?.released === undefined;
 }
 
-function failureOf({ job, ledger, finishedAtMs, result, failure }: Claim): LastFailure {
+const failureOf = remember(({ job, ledger, finishedAtMs, result, failure }: Claim): LastFailure => {
   const messages = ledger?.messages ?? [];
   const known = result ?? failure;
   return withoutUndefined({
@@ -154,14 +157,21 @@ function failureOf({ job, ledger, finishedAtMs, result, failure }: Claim): LastF
     exitCode: result?.exitCode,
     message: known?.message.slice(0, MAX_FAILURE_MESSAGE_LENGTH),
   });
-}
+});
 
 function recentRuns(claims: readonly Claim[], previous: readonly RecentRun[]): RecentRun[] {
   const runs = claims.filter(({ settled, outcome }) => settled && outcome !== 'active').map(runEntry);
   const known = new Set(runs.map(({ job }) => job));
   return [...runs, ...previous.filter(({ job }) => !known.has(job))]
-    .toSorted((a, b) => completion(b) - completion(a) || (a.job < b.job ? -1 : 1))
+    .toSorted(byNewestCompletion)
     .slice(0, MAX_RECENT_RUNS);
+}
+
+/** For sorting: all times are texts of one length, so their order is that of time. */
+function byNewestCompletion(a: RecentRun, b: RecentRun): number {
+  const [left = '', right = ''] = [a.completionTime, b.completionTime];
+  if (left !== right) return left < right ? 1 : -1;
+  return a.job < b.job ? -1 : 1;
 }
 
 const runEntry = remember(
@@ -181,12 +191,10 @@ const runEntry = remember(
     }),
 );
 
-const completion = remember(({ completionTime }: RecentRun) => Date.parse(completionTime ?? '') || 0);
-
 /** Drops absent fields, so that two equal statuses are equal JSON. */
 function withoutUndefined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  const present: Partial<T> = { ...fields };
-  for (const name in present) if (present[name] === undefined) delete present[name];
+  const present: Partial<T> = {};
+  for (const name in fields) if (fields[name] !== undefined) present[name] = fields[name];
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- exactly what is left, which types cannot say
   return present as { [K in keyof T]: Exclude<T[K], undefined> };
 }

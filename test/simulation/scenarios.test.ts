@@ -28,6 +28,17 @@ function conditionOf(world: SmallWorld, type: string): string {
   return found ? `${found.status} ${found.reason}` : 'none';
 }
 
+/** Sends a message whose Job's create gets no answer before its timeout of four seconds. */
+async function sendWithHangingCreate(world: SmallWorld): Promise<string> {
+  const weather = world.weatherOf('alpha');
+  Object.assign(weather, { kubeChance: 1, kubeFaults: ['timeout'] });
+  const sinceMs = world.clock.now();
+  const id = world.send(world.tenant, '{}');
+  await world.until('its create is sent', () => world.countSince(sinceMs, /^create jobs/) === 1, 5_000);
+  weather.kubeChance = 0;
+  return id;
+}
+
 async function untilDone(world: SmallWorld, ...ids: string[]): Promise<void> {
   await world.until(
     'the messages are done',
@@ -63,6 +74,32 @@ describe('a message', () => {
     world.weatherOf('alpha').kubeChance = 0;
     await untilDone(world, id);
     expect(world.sqs.receiveCountOf(id)).toBe(1);
+  });
+
+  test('that comes while the create of another one hangs has its Job at once', async () => {
+    const world = await aWorld();
+    const hanging = await sendWithHangingCreate(world);
+
+    const other = world.send(world.tenant, '{}');
+
+    await world.until('the other one has its Job', () => world.jobs().length === 1, 300);
+    expect(world.jobs()[0]?.metadata.labels).toMatchObject({ 'batchqueue.io/message-id': other });
+    await untilDone(world, hanging, other);
+    expect(world.violations).toEqual([]);
+  });
+
+  test('is deleted after its success although the create of another Job hangs', async () => {
+    const world = await aWorld();
+    world.workersRun(3_000, 0);
+    const id = world.send(world.tenant, '{}');
+    await world.until('it has its Job', () => world.jobs().length === 1, 5_000);
+    await world.clock.advance(2_000);
+    const hanging = await sendWithHangingCreate(world);
+
+    await world.until('it is deleted', () => placeOf(world, id) === 'deleted', 3_000);
+    expect(placeOf(world, hanging)).toBe('queue');
+    expect(world.jobs()).toHaveLength(1);
+    await untilDone(world, hanging);
   });
 
   test('that a long poll brings later than a short timeout after it was asked for runs once, on its first receive', async () => {

@@ -256,6 +256,7 @@ export function aSnapshot(parts: Partial<Snapshot> = {}): Snapshot {
     claims: [],
     inbox: [],
     arrivals: 'none',
+    underWay: [],
     unconfirmed: [],
     jobsListedAtMs: NOW_MS,
     sweepAtMs: undefined,

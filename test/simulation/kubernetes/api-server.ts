@@ -1,8 +1,9 @@
+import { isSameJson } from '../../../operator/api/json.ts';
 import type { Clock, KubeObject, Resource } from '../../../operator/ports.ts';
 import type { KubeApi } from '../../../operator/world.ts';
 import { EventLog, type ObjectEvent } from './event-log.ts';
 import { kubeFailure } from './failures.ts';
-import { copyOf, isSameJson, jsonPatched, merged } from './json.ts';
+import { copyOf, jsonPatched, merged } from './json.ts';
 
 type PatchOptions = Parameters<KubeApi['patch']>[4];
 type DeleteOptions = NonNullable<Parameters<KubeApi['delete']>[3]>;
@@ -73,7 +74,12 @@ export class ApiServer {
         selects(object.metadata.labels ?? {}) &&
         fields.every(([path = '', wanted]) => fieldAt(object, path) === wanted),
     );
-    return { items, resourceVersion: String(this.#version) };
+    return { items, resourceVersion: this.resourceVersion };
+  }
+
+  /** Of the last change of anything. */
+  get resourceVersion(): string {
+    return String(this.#version);
   }
 
   /** All collections that hold something. */

@@ -1,3 +1,4 @@
+import { isJsonObject } from '../../../operator/api/json.ts';
 import type { KubeObject } from '../../../operator/ports.ts';
 import { kubeFailure } from './failures.ts';
 
@@ -8,27 +9,12 @@ export function copyOf<T>(value: T): T {
 }
 
 function copied(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
   // In an array JSON has null for what is undefined.
   if (Array.isArray(value)) return value.map((element) => copied(element ?? null));
+  if (!isJsonObject(value)) return value;
   const copy: Record<string, unknown> = {};
-  for (const [name, field] of Object.entries(value)) if (field !== undefined) copy[name] = copied(field);
+  for (const name of Object.keys(value)) if (value[name] !== undefined) copy[name] = copied(value[name]);
   return copy;
-}
-
-/** True for the same JSON; what two versions of an object share is not looked at. */
-export function isSameJson(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (Array.isArray(a) !== Array.isArray(b)) return false;
-  const [fields, others] = [Object.entries(a).filter(isThere), new Map(Object.entries(b).filter(isThere))];
-  return (
-    fields.length === others.size && fields.every(([name, value]) => isSameJson(value, others.get(name)))
-  );
-}
-
-function isThere([, value]: [string, unknown]): boolean {
-  return value !== undefined;
 }
 
 /** JSON merge patch (RFC 7386). Shares what the patch leaves alone. */

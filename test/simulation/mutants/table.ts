@@ -178,8 +178,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'operator/plan/batch.ts',
-        find: 'if (group === undefined || busy.has(group)) return [];',
-        replace: 'if (group === undefined) return [];',
+        find: 'if (busy.has(group)) return [];',
+        replace: '',
       },
     ],
     seed: 4,
@@ -295,8 +295,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'operator/plan/queue-plan.ts',
-        find: 'return queue.spec.maxConcurrentJobs - taken.length - unconfirmed.length;',
-        replace: 'return queue.spec.maxConcurrentJobs - unconfirmed.length * 0 - taken.length * 0;',
+        find: 'return queue.spec.maxConcurrentJobs - taken.length - open.length;',
+        replace: 'return queue.spec.maxConcurrentJobs - open.length * 0 - taken.length * 0;',
       },
     ],
     seed: 2,
@@ -345,8 +345,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'operator/plan/status.ts',
-        find: 'const moved = observedTime === undefined || !isDeepStrictEqual(figures, before);',
-        replace: "const moved = isDeepStrictEqual(figures, before) || observedTime !== '';",
+        find: 'const moved = observedTime === undefined || !isSameJson(figures, before);',
+        replace: "const moved = isSameJson(figures, before) || observedTime !== '';",
       },
     ],
     seed: 1,

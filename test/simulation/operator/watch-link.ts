@@ -59,12 +59,7 @@ export class WatchLink implements WatchClient {
     if (fails) throw kubeFailure('Unavailable', 'retry');
     const past = this.#api.log.since(resource.plural, Number(options.resourceVersion));
     if (!past) throw kubeFailure('Gone', 'retry');
-    const stream = new Stream(
-      resource.plural,
-      options,
-      this.#options,
-      () => this.#api.list(resource).resourceVersion,
-    );
+    const stream = new Stream(resource.plural, options, this.#options, () => this.#api.resourceVersion);
     this.#streams.add(stream);
     signal?.addEventListener('abort', () => stream.end(), { once: true });
     try {

@@ -7,8 +7,9 @@ import type { State } from '../states.ts';
 import { Book } from '../truth/book.ts';
 import type { Violation } from '../truth/view.ts';
 import { World } from '../world.ts';
-import { happen, restartSome, type Stage } from './chaos.ts';
+import { happen, restartSome } from './chaos.ts';
 import { drawMix } from './mix.ts';
+import type { Stage } from './stage.ts';
 
 const MINUTE_MS = 60_000;
 /** Within this time after the last fault everything must have come to an end. */

@@ -34,6 +34,7 @@ function contextOf(parts: Partial<DispatchContext> = {}): DispatchContext {
     claims: [],
     slots: 10,
     arrivals: 'none',
+    underWay: [],
     unconfirmed: [],
     jobsListedAtMs: NOW_MS,
     ...parts,

@@ -33,6 +33,7 @@ const DEFAULTS: DispatchContext = {
   claims: [],
   slots: 10,
   arrivals: 'none',
+  underWay: [],
   unconfirmed: [],
   jobsListedAtMs: NOW_MS,
 };
@@ -54,6 +55,21 @@ describe('the table of planDispatch', () => {
     expect(actions.map((action) => action.kind === 'claim' && parseLedger(action.job)?.attempt)).toEqual([
       attempt,
     ]);
+  });
+
+  test.each<[string, Partial<DispatchContext>, Partial<InboxMessage>]>([
+    ['comes once more', {}, { receiveCount: 2 }],
+    ['has lost its lease', {}, { trustedUntilMs: 0 }],
+    ['has lost its BatchQueue', { queue: undefined, isGone: true }, {}],
+  ])('a message whose Job is being created waits, also when it %s', (_, context, parts) => {
+    const [action] = plan(anInboxMessage());
+    const underWay = [action].filter((one) => one?.kind === 'claim');
+
+    expect(underWay).toHaveLength(1);
+    expect(plan(anInboxMessage(parts), { ...context, underWay })).toEqual([]);
+    // Sent again, because nobody had answered.
+    const unconfirmed = underWay.map((one) => ({ action: one, sentAtMs: NOW_MS - 60_000 }));
+    expect(plan(anInboxMessage(parts), { ...context, underWay, unconfirmed })).toEqual([]);
   });
 
   test('an active Job adopts the message: the newest receipt handle goes onto it', () => {

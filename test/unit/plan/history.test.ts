@@ -24,8 +24,8 @@ function deletedWhile(
   [successfulJobsHistoryLimit, failedJobsHistoryLimit]: [number, number],
   ...claims: readonly ReturnType<typeof aClaim>[]
 ): string[] {
-  const limits = { successfulJobsHistoryLimit, failedJobsHistoryLimit };
-  return namesIn(planHistory(claims, limits, { isBusy: state === 'busy', written: telling(0, 0) }));
+  const spec = { successfulJobsHistoryLimit, failedJobsHistoryLimit };
+  return namesIn(planHistory(claims, { spec, status: telling(0, 0) }, state === 'busy'));
 }
 
 function namesIn(actions: readonly Action[]): string[] {
@@ -72,9 +72,9 @@ describe('planHistory', () => {
     ['nothing', undefined, []],
     ['all but the newest success and two failures', telling(2, 6), ['job-2', 'job-3', 'job-6']],
   ])('keeps what has ended since the written status, which tells of %s', (_, written, names) => {
-    const limits = { successfulJobsHistoryLimit: 0, failedJobsHistoryLimit: 0 };
-    const context = { isBusy: false, written };
-    expect(namesIn(planHistory([...succeeded, ...failed], limits, context))).toEqual(names);
+    const spec = { successfulJobsHistoryLimit: 0, failedJobsHistoryLimit: 0 };
+    const queue = { spec, status: written };
+    expect(namesIn(planHistory([...succeeded, ...failed], queue, false))).toEqual(names);
   });
 
   test('chooses the same Jobs in whatever order they are listed, also among those that ended in one second', () => {

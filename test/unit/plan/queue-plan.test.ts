@@ -59,6 +59,20 @@ describe('intake', () => {
     expect(plan(aSnapshot({ claims })).intake).toMatchObject({ room: 7 });
   });
 
+  test('leaves the slot to a Job that is being created, whose message is still in the inbox', () => {
+    const queue = aQueue({ spec: { maxConcurrentJobs: 1 } });
+    const inbox = [anInboxMessage(), anInboxMessage({ id: messageId(2) })];
+    const snapshot = aSnapshot({ queue, inbox });
+    const underWay = plan(snapshot).actions.filter((action) => action.kind === 'claim');
+    expect(underWay).toHaveLength(1);
+
+    const next = plan({ ...snapshot, underWay });
+    expect(next.actions).toEqual([]);
+    expect(next.intake).toMatchObject({ room: 1 });
+    const unconfirmed = underWay.map((action) => ({ action, sentAtMs: NOW_MS }));
+    expect(plan({ ...snapshot, underWay, unconfirmed }).intake).toMatchObject({ room: 1 });
+  });
+
   const fifo = { ...QUEUE, url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };
   const head = aMessage({ queue: fifo, attributes: { MessageGroupId: 'g', SequenceNumber: '1' } });
   test.each<[string, Partial<ClaimParts>, number]>([
