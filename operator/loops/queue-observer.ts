@@ -9,7 +9,7 @@ import type { MessageQueue } from '../world.ts';
 
 /** How often counts are read while messages move, in milliseconds. */
 const BUSY_PERIOD_MS = 5_000;
-/** At rest, one attribute read per minute: the queue and its dead-letter queue in turn. */
+/** At rest, one attribute read per queue and minute: whatever changes about it, rights included, is told within that. */
 const REST_PERIOD_MS = 60_000;
 /** While nothing is received, its share of requests is free: people look at a suspended queue to see it fill. */
 const UNPOLLED_PERIOD_MS = 15_000;
@@ -42,7 +42,6 @@ export class QueueObserver {
   #failures = 0;
   /** Raised with every change of reader: an answer to the old one is dropped. */
   #generation = 0;
-  #turn = 0;
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #cancelTimer: (() => void) | undefined;
 
@@ -102,15 +101,9 @@ export class QueueObserver {
     this.#options.onChange();
   }
 
-  /** At rest only one of the two counts is read in a turn, the other is what it was. */
   async #read(reader: QueueReader): Promise<QueueObservation> {
-    this.#turn += 1;
-    const before = this.#observation.kind === 'reachable' ? this.#observation : undefined;
-    const busy = this.#options.clock.now() < this.#busyUntilMs;
-    const skipSource = before?.attributes.deadLetterArn !== undefined && !busy && this.#turn % 2 === 0;
-    const attributes = skipSource ? before.attributes : await this.#options.queue.describe(reader);
-    const skipDeadLetters = before !== undefined && !busy && !skipSource;
-    const deadLetter = skipDeadLetters ? before.deadLetter : await this.#deadLetters(reader, attributes);
+    const attributes = await this.#options.queue.describe(reader);
+    const deadLetter = await this.#deadLetters(reader, attributes);
     return { kind: 'reachable', attributes, deadLetter, observedAtMs: this.#options.clock.now() };
   }
 

@@ -60,13 +60,33 @@ describe('an observed queue', () => {
     expect(changes).toBe(1);
   });
 
-  test('at rest is read once a minute, in turn with its dead-letter queue', async () => {
+  test('at rest is read once a minute, and so is its dead-letter queue', async () => {
     await watch();
     const read = await readIn(6 * MINUTE_MS);
-    expect(read).toHaveLength(6);
-    expect(read.filter((what) => what === QUEUE.url)).toHaveLength(3);
-    expect(read.filter((what) => what === DEAD_LETTER_URL)).toHaveLength(3);
-    for (const [index, what] of read.entries()) expect(what).not.toBe(read[index + 1]);
+    expect(read.filter((what) => what === QUEUE.url)).toHaveLength(6);
+    expect(read.filter((what) => what === DEAD_LETTER_URL)).toHaveLength(6);
+  });
+
+  test('whose dead-letter queue was made or put right is told so within a minute', async () => {
+    queue.deadLetterAnswer = () => Promise.reject(sqsFailure('QueueNotFound', 'terminal'));
+    await watch();
+    await clock.advance(10 * MINUTE_MS);
+    queue.deadLetterAnswer = () => Promise.resolve(0);
+    await clock.advance(MINUTE_MS);
+    expect(observer.observation()).toMatchObject({ deadLetter: { kind: 'seen' } });
+  });
+
+  test('that may not be read any more is told within a minute', async () => {
+    await watch();
+    for (let minutes = 0; minutes < 4; minutes += 1) {
+      queue.describeAnswer = () => Promise.reject(sqsFailure('QueueAccessDenied', 'terminal'));
+      await clock.advance(MINUTE_MS);
+      expect(reason()).toBe('QueueAccessDenied');
+      queue.describeAnswer = () => Promise.resolve(attributesOf());
+      await clock.advance(MINUTE_MS);
+      expect(reason()).toBe('reachable');
+      await clock.advance(MINUTE_MS);
+    }
   });
 
   test('without a dead-letter queue is read once a minute', async () => {
@@ -82,14 +102,16 @@ describe('an observed queue', () => {
     const busy = await readIn(2 * MINUTE_MS);
     expect(busy.filter((what) => what === QUEUE.url).length).toBeGreaterThanOrEqual(22);
     await readIn(MINUTE_MS);
-    expect((await readIn(4 * MINUTE_MS)).length).toBeLessThanOrEqual(4);
+    const atRest = await readIn(4 * MINUTE_MS);
+    expect(atRest.filter((what) => what === QUEUE.url).length).toBeLessThanOrEqual(4);
   });
 
   test('while it is not polled is read every quarter of a minute', async () => {
     await watch();
     observer.setPace('waiting');
     observer.setPace('waiting');
-    expect(await readIn(2 * MINUTE_MS)).toHaveLength(8);
+    const read = await readIn(2 * MINUTE_MS);
+    expect(read.filter((what) => what === QUEUE.url)).toHaveLength(8);
   });
 
   test('is told when something about it has changed, and once a minute anyway', async () => {
@@ -110,7 +132,7 @@ describe('an observed queue', () => {
       observer.setPace('polling');
       await clock.advance(1_000);
     }
-    expect(await readIn(1_000)).toHaveLength(1);
+    expect(await readIn(1_000)).toEqual([QUEUE.url, DEAD_LETTER_URL]);
   });
 
   test('is not read any more once nobody watches, and no timer is left', async () => {
