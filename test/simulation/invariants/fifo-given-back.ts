@@ -11,7 +11,15 @@ export const fifoGivenBack: Invariant = {
     const held = new Map<string, { readonly id: string; readonly by: string }[]>();
     const hold = ({ id }: StoredMessage) => void held.set(id, []);
     return {
-      received: hold,
+      received: (message) => {
+        hold(message);
+        // It is not back any more: what becomes of it from here on does not go by what it was given back before.
+        for (const [id, earlier] of held)
+          held.set(
+            id,
+            earlier.filter((one) => one.id !== message.id),
+          );
+      },
       repeated: hold,
       asked: (what, message, receiptHandle) => {
         if (what !== 'release' || !isHeldBy(receiptHandle, message, world)) return;

@@ -88,7 +88,8 @@ export class QueueLink implements MessageQueue {
   }
 
   describe({ url }: QueueReader): Promise<QueueAttributes> {
-    return this.#call('describe', () => this.#queueAt(url).describe(url), CALL_TIMEOUT_MS);
+    const what = `describe ${url.split('/').at(-1)}`;
+    return this.#call(what, () => this.#queueAt(url).describe(url), CALL_TIMEOUT_MS);
   }
 
   tryRight({ url }: QueueReader, right: TriedRight): Promise<void> {
