@@ -130,7 +130,7 @@ export class Controller {
     if (left > 0)
       log.warn({ messages: left }, 'stopped with received messages that have no job; their leases run out');
     await this.#queue.stop();
-    await Promise.all([...this.#sessions.values()].map(({ claimsUnderWay }) => claimsUnderWay.untilIdle()));
+    await Promise.all([...this.#sessions.values()].map((session) => session.untilWritten()));
     for (const session of this.#sessions.values()) session.lookAt(undefined);
     this.#world.heartbeat.stop();
   }

@@ -61,6 +61,8 @@ export class QueueSession {
   /** When status may be written next, epoch ms, and how often that has failed in a row. */
   statusDueAtMs = 0;
   statusFailures = 0;
+  /** The status write under way; never rejects. */
+  statusWrite: Promise<void> | undefined;
   /** When users were last told that somebody else reads the queue, epoch ms. */
   othersToldAtMs = Number.NEGATIVE_INFINITY;
   /** A status that waits to be written: it may tell of Jobs that history limits have deleted in the meantime. */
@@ -73,6 +75,7 @@ export class QueueSession {
   readonly #unconfirmed = new Map<string, UnconfirmedClaim>();
   readonly #clock: QueueSessionOptions['clock'];
   #creations = NO_REFUSALS;
+  readonly #onChange: () => void;
   #isPullDenied = false;
   #arrival = Promise.withResolvers<void>();
   readonly #key: string;
@@ -82,6 +85,7 @@ export class QueueSession {
     this.#key = options.key;
     this.#heartbeat = options.heartbeat;
     this.#clock = options.clock;
+    this.#onChange = options.onChange;
     this.count = options.count ?? (() => undefined);
     this.sweepAtMs = options.clock.now() + SWEEP_DELAY_MS;
     this.observer = new QueueObserver(options);
@@ -111,6 +115,17 @@ export class QueueSession {
   nextArrival(): Promise<void> {
     this.#arrival = Promise.withResolvers();
     return this.#arrival.promise;
+  }
+
+  /** Resolves when what turns have begun beside them is done: Jobs and a status. */
+  async untilWritten(): Promise<void> {
+    await this.claimsUnderWay.untilIdle();
+    await this.statusWrite;
+  }
+
+  /** Asks for another turn. */
+  lookAgain(): void {
+    this.#onChange();
   }
 
   /** Starts no further request: nobody looks at this session any more. */

@@ -26,7 +26,7 @@ import { statusOf, unwrittenOf, writeStatus } from './writing-status.ts';
 const OTHERS_PERIOD_MS = 600_000;
 
 /**
- * One turn for one BatchQueue: observe → plan → apply, and one status write beside it. Level-triggered: it looks at the world as it
+ * One turn for one BatchQueue: observe → plan → apply, with a status write beside it. Level-triggered: it looks at the world as it
  * is and never at what happened. Rejects when an action failed, so that the key comes again with backoff; every other
  * action of the plan has been carried out by then.
  */
@@ -54,11 +54,10 @@ export async function reconcile(
   if (hasOtherConsumers(snapshot.inbox, snapshot.claims)) tellOfOthers(subject, world);
 
   // The status tells of what was observed, so that it need not wait for what comes of the plan.
-  const statusWrite = writeStatus(plan.status, subject, world);
+  const statusDelayMs = writeStatus(plan.status, subject, world);
   const failed = await applyPlan(plan.actions, subject, world);
   await untilNews(session, arrival, world);
   const failures = [...observed.failures, ...failed, ...session.claimsUnderWay.takeFailures()];
-  const statusDelayMs = await statusWrite;
   const [first, ...others] = failures.toSorted((a, b) => retryAfterMsOf(b) - retryAfterMsOf(a));
   // The work queue logs what is thrown, and waits as long as the server asked for; the rest is logged here.
   for (const failure of others)
