@@ -1,5 +1,6 @@
 import { LABEL_QUEUE } from '../../operator/api/names.ts';
 import { hasCode } from '../../operator/errors.ts';
+import { ACCEPT } from '../../operator/kube/rest-client.ts';
 import { readWatchEvents } from '../../operator/kube/watch-stream.ts';
 import type { KubeObject } from '../../operator/ports.ts';
 import { JOBS, PODS } from '../../operator/world.ts';
@@ -8,8 +9,6 @@ import { inParallel, until } from './wait.ts';
 
 const MESSAGE_ID = 'batchqueue.io/message-id';
 const JOBS_PATH = '/apis/batch/v1/namespaces';
-/** The benchmark wants names and labels only: the less it reads, the less it takes from what it measures. */
-const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json';
 /** Requests at once that end Jobs or remove them. */
 const PARALLEL = 16;
 
@@ -103,7 +102,8 @@ export class JobWatch {
     const response = await transport.send({
       method: 'GET',
       path: `${JOBS_PATH}/${namespace}/jobs?${query.toString()}`,
-      headers: { accept: METADATA_ONLY },
+      // Names and labels only: the less the benchmark reads, the less it takes from what it measures.
+      headers: { accept: ACCEPT.metadata },
       signal: this.#abort.signal,
       isStream: true,
     });

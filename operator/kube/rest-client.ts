@@ -18,8 +18,8 @@ const PATCH_CONTENT_TYPE = {
   apply: 'application/apply-patch+yaml',
 } as const;
 
-/** What a write answers with: the object, or (for large ones) no more than its `metadata`. */
-const ACCEPT = {
+/** What the server answers with: objects, or (for large ones) no more than their `metadata`. */
+export const ACCEPT = {
   object: 'application/json',
   metadata: 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io, application/json',
 } as const;
