@@ -177,7 +177,7 @@ export class Controller {
     if (session.intake.isBusy()) {
       // A poll under way may still bring messages, which the next turn gives back. The session is not closed: a
       // BatchQueue of the same name may be made before that poll has ended.
-      void session.intake.untilIdle().then(() => this.#queue.add(key));
+      if (session.intake.isReceiving()) void session.intake.untilIdle().then(() => this.#queue.add(key));
       return false;
     }
     // It may have been there when this turn began, and been asked to observe and to poll.

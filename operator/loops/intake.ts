@@ -86,7 +86,12 @@ export class Intake {
 
   /** True while a poll is under way or its messages are not dealt with. */
   isBusy(): boolean {
-    return this.#polls.size > 0 || this.#inbox.size > 0;
+    return this.isReceiving() || this.#inbox.size > 0;
+  }
+
+  /** True while any poll is under way, whichever queue it is of. */
+  isReceiving(): boolean {
+    return this.#polls.size > 0;
   }
 
   /** True while a poll of the queue that the target names is under way. */

@@ -7,7 +7,7 @@ import { CREATE_TIMEOUT_MS, clampDelay, outlivesCreate } from './lease.ts';
 import { groupOf, ledgerMessageFrom, messageKey } from './ledger.ts';
 import type { InboxMessage } from './message.ts';
 import { inOrder } from './message-group.ts';
-import type { Action, ReleaseAction } from './plan.ts';
+import type { Action, ClaimAction, ReleaseAction } from './plan.ts';
 
 /** What to do now, and when to look again although nothing has happened (epoch ms; undefined: never). */
 export interface Dispatch {
@@ -38,10 +38,11 @@ export function planDispatch(inbox: readonly InboxMessage[], context: DispatchCo
     ...context,
     newest,
     here: new Set(inbox.map(({ id }) => id)),
-    underWayIds: new Set(context.underWay.flatMap(({ messages }) => messages.map(({ id }) => id))),
+    underWayIds: idsIn(context.underWay),
+    unconfirmedIds: idsIn(context.unconfirmed.map(({ action }) => action)),
   };
   const judged = inbox.map((message) => judge(message, view));
-  const { again, taken } = resend(inbox, context);
+  const { again, taken, againAtMs } = resend(inbox, context);
   const runnable = judged.flatMap((one) => (one.kind === 'run' && !taken.has(one.message.id) ? [one] : []));
   const formed = batches(runnable, judged, context);
   return {
@@ -50,13 +51,22 @@ export function planDispatch(inbox: readonly InboxMessage[], context: DispatchCo
         kind === 'forget' || kind === 'discard' ? [{ kind, message }] : [],
       ),
       ...adoptions(judged),
-      ...releases(judged, context),
+      ...releases(judged, view),
       ...again,
       ...formed.closed.flatMap((batch) => claimOrRelease(batch, context)),
       ...(formed.needsList ? [{ kind: 'listJobs' } as const] : []),
     ],
-    lookAgainAtMs: formed.closesAtMs,
+    lookAgainAtMs: earliest([formed.closesAtMs, againAtMs]),
   };
+}
+
+function earliest(times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined);
+  return known.length > 0 ? Math.min(...known) : undefined;
+}
+
+function idsIn(actions: readonly ClaimAction[]): ReadonlySet<string> {
+  return new Set(actions.flatMap(({ messages }) => messages.map(({ id }) => id)));
 }
 
 interface JudgeContext extends DispatchContext {
@@ -65,6 +75,8 @@ interface JudgeContext extends DispatchContext {
   readonly here: ReadonlySet<string>;
   /** The messages whose Jobs are being created. */
   readonly underWayIds: ReadonlySet<string>;
+  /** The messages of creates that were never answered. */
+  readonly unconfirmedIds: ReadonlySet<string>;
 }
 
 function judge(message: InboxMessage, context: JudgeContext): JudgedMessage {
@@ -88,6 +100,8 @@ function judgeUnheld(
   if (fate === 'deleted') return { kind: 'discard', message };
   if (claim && isOvertaken(message, claim)) return { kind: 'forget', message };
   const reason = whyGiveBack(message, fate, context);
+  // Its Job may still come: then somebody else would have the message beside it.
+  if (reason !== undefined && context.unconfirmedIds.has(message.id)) return { kind: 'wait', message };
   if (reason !== undefined) return { kind: 'giveBack', message, reason };
   return context.queue && context.revision ? run(message, claim) : { kind: 'wait', message };
 }
@@ -163,7 +177,8 @@ function adoptions(judged: readonly JudgedMessage[]): readonly Action[] {
  * Messages that get no Job go back. On FIFO queues what was received of the same group goes along, in one action and last to
  * first: while one message of a group is held, SQS gives out none of those behind it.
  */
-function releases(judged: readonly JudgedMessage[], { queue, nowMs }: DispatchContext): readonly Action[] {
+function releases(judged: readonly JudgedMessage[], context: JudgeContext): readonly Action[] {
+  const { queue, nowMs, unconfirmedIds } = context;
   const back = judged.flatMap((one) => (one.kind === 'giveBack' ? [one] : []));
   const firsts = Map.groupBy(back, (one) => groupOf(one.message) ?? one);
   return [...firsts.values()].flatMap(([first]): ReleaseAction[] => {
@@ -171,6 +186,7 @@ function releases(judged: readonly JudgedMessage[], { queue, nowMs }: DispatchCo
     const { message, reason } = first;
     const groupId = groupOf(message);
     const group = judged.filter((one) => groupId !== undefined && groupOf(one.message) === groupId);
+    if (group.some((one) => unconfirmedIds.has(one.message.id))) return [];
     const wished = reason === 'RejectedBefore' ? (queue?.spec.retry.maxBackoffSeconds ?? 0) : 0;
     const delaySeconds = clampDelay(wished, message.receivedAtMs, nowMs);
     const messages = groupId === undefined ? [message] : group.map((one) => one.message);
@@ -181,26 +197,29 @@ function releases(judged: readonly JudgedMessage[], { queue, nowMs }: DispatchCo
 /**
  * Creates that were never answered are sent again exactly as they were, while all of their messages are still here:
  * another composition could meet the first one's late arrival under another name. With a message gone they wait for a
- * list that was begun after they must have arrived.
+ * list that was begun after they must have arrived; so they do when the BatchQueue is gone. `againAtMs`: when that is
+ * (epoch ms; undefined: never).
  */
 function resend(
   inbox: readonly InboxMessage[],
   context: DispatchContext,
-): { again: Action[]; taken: Set<string> } {
+): { again: Action[]; taken: Set<string>; againAtMs: number | undefined } {
   const here = new Map(inbox.map((message) => [message.id, message]));
   const again: Action[] = [];
   const taken = new Set<string>();
+  let againAtMs: number | undefined;
   const underWay = new Set(context.underWay.map(({ job }) => job.metadata.name));
   for (const { action, sentAtMs } of context.unconfirmed) {
     const present = action.messages.flatMap(({ id }) => here.get(id) ?? []);
     for (const { id } of present) taken.add(id);
     if (underWay.has(action.job.metadata.name)) continue;
-    const isWhole = present.length === action.messages.length;
+    const isWhole = present.length === action.messages.length && !context.isGone;
     const mayGo = present.every(({ trustedUntilMs }) => outlivesCreate(trustedUntilMs, context.nowMs));
     if (isWhole && mayGo) again.push(action);
     else if (!isWhole && context.nowMs > sentAtMs + CREATE_TIMEOUT_MS) again.push({ kind: 'listJobs' });
+    else if (!isWhole) againAtMs = earliest([againAtMs, sentAtMs + CREATE_TIMEOUT_MS + 1]);
   }
-  return { again, taken };
+  return { again, taken, againAtMs };
 }
 
 function claimOrRelease(batch: readonly Runnable[], { queue, revision, nowMs }: DispatchContext): Action[] {

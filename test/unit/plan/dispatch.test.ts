@@ -72,6 +72,22 @@ describe('the table of planDispatch', () => {
     expect(plan(anInboxMessage(parts), { ...context, underWay, unconfirmed })).toEqual([]);
   });
 
+  test('a message whose create was never answered is not given back before its Job can come no more', () => {
+    const message = anInboxMessage();
+    const unconfirmed = plan(message)
+      .filter((action) => action.kind === 'claim')
+      .map((action) => ({ action, sentAtMs: NOW_MS - 1_000 }));
+    const gone = { ...DEFAULTS, queue: undefined, isGone: true, unconfirmed };
+
+    expect(unconfirmed).toHaveLength(1);
+    const dueAtMs = NOW_MS - 1_000 + CREATE_TIMEOUT_MS + 1;
+    expect(planDispatch([message], gone)).toEqual({ actions: [], lookAgainAtMs: dueAtMs });
+    expect(planDispatch([message], { ...gone, nowMs: dueAtMs }).actions).toEqual([{ kind: 'listJobs' }]);
+    expect(planDispatch([message], { ...gone, unconfirmed: [] }).actions).toMatchObject([
+      { kind: 'release' },
+    ]);
+  });
+
   test('an active Job adopts the message: the newest receipt handle goes onto it', () => {
     const claim = aClaim({ message: { receiveCount: 1 } });
     const message = anInboxMessage({ receiveCount: 2, receiptHandle: 'newest', receivedAtMs: NOW_MS - 100 });
