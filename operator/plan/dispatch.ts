@@ -189,9 +189,19 @@ function releases(judged: readonly JudgedMessage[], context: JudgeContext): read
     if (group.some((one) => unconfirmedIds.has(one.message.id))) return [];
     const wished = reason === 'RejectedBefore' ? (queue?.spec.retry.maxBackoffSeconds ?? 0) : 0;
     const delaySeconds = clampDelay(wished, message.receivedAtMs, nowMs);
-    const messages = groupId === undefined ? [message] : group.map((one) => one.message);
+    const messages =
+      groupId === undefined ? [message] : group.filter(isOurs(context)).map((one) => one.message);
     return [{ kind: 'release', messages: inOrder(messages).toReversed(), delaySeconds, reason }];
   });
+}
+
+/** True for what we alone hold: what a Job holds is settled with it, and what is over is nobody's. */
+function isOurs({ newest }: JudgeContext): (one: JudgedMessage) => boolean {
+  return ({ kind, message }) => {
+    const claim = newest.get(messageKey(message.queue, message.id));
+    const isHeld = claim !== undefined && fateIn(claim, message.id) === 'held';
+    return !isHeld && kind !== 'forget' && kind !== 'discard';
+  };
 }
 
 /**

@@ -268,6 +268,22 @@ describe('a message group', () => {
     expect(jobs(planDispatch([ordered(2)], context({ claims: [owed] })).actions)).toEqual([[2]]);
   });
 
+  test.each(['active', 'succeeded'] as const)(
+    'whose BatchQueue is gone keeps what its %s Job holds',
+    (outcome) => {
+      const messagesOfGroup = [
+        { ...aMessage({ id: messageId(1) }), queue: FIFO, attributes: ordered(1).attributes },
+      ];
+      const holder = aClaim({ messages: messagesOfGroup, outcome });
+      const gone = context({ queue: undefined, isGone: true, claims: [holder] });
+      const { actions } = planDispatch([ordered(1), ordered(2), ordered(3)], gone);
+
+      expect(actions).toContainEqual(
+        expect.objectContaining({ kind: 'release', messages: [ordered(3), ordered(2)] }),
+      );
+    },
+  );
+
   describe('a message that came behind another one', () => {
     const first = { ...aMessage({ id: messageId(1) }), queue: FIFO, attributes: ordered(1).attributes };
     const follower = ordered(2, 'g', { behind: messageId(1) });
