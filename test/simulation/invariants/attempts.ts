@@ -6,17 +6,17 @@ export const attempts: Invariant = {
   id: 'I16',
   name: 'attempts',
   sentence:
-    'While a Job of a message stands there, its next attempt is one more than the newest; what is not the fault of the work costs no attempt; and no attempt exceeds the receives.',
+    'While a Job of a message stands there, its next attempt is at most one more than the newest that there was; what is not the fault of the work costs no attempt; and no attempt exceeds the receives.',
   watch: (world, broken) => ({
     made: (run) => {
       for (const { messageId } of run.units) {
         const message = world.queueOf(messageId)?.messages().get(messageId);
         if (!message) continue;
         const all = world.book.runsOf(messageId).filter(({ queueUrl }) => queueUrl === run.queueUrl);
-        const standing = all.filter(({ gone }) => !gone);
-        const newest = Math.max(0, ...standing.map(({ attempt }) => attempt));
+        const isStanding = all.some(({ gone }) => !gone);
+        // Also of one that has just gone: whoever has settled it knows.
         const known = Math.max(0, ...all.map(({ attempt }) => attempt));
-        const limit = standing.length > 0 ? newest + 1 : Math.max(message.receiveCount, known + 1);
+        const limit = isStanding ? known + 1 : Math.max(message.receiveCount, known + 1);
         if (run.attempt > limit)
           broken(`${run.by} made ${run.name} as attempt ${run.attempt} of ${messageId}, ${limit} may be`);
         // What history limits have taken away is not known any more; and with its BatchQueue gone a message is given back.
