@@ -9,7 +9,7 @@ import {
   THROTTLED_NAMES,
   wordsOf,
 } from './error-class.ts';
-import { allowRole, type MissingPolicy } from './iam-command.ts';
+import { allowing, type MissingPolicy, type Refusal } from './iam-command.ts';
 
 /** What was asked of ECR, for the message and for what to do about it. */
 export interface EcrCall {
@@ -28,11 +28,7 @@ export interface EcrCall {
 }
 
 /** What a remedy depends on. */
-interface Asked extends EcrCall {
-  /** What ECR says, and in which words. */
-  readonly name: string;
-  readonly text: string;
-}
+type Asked = EcrCall & Refusal;
 
 /**
  * Errors of ECR, sorted once. `terminal` ones end up in a condition, under their code and with what to do; `retry` is for
@@ -135,11 +131,4 @@ function reading({ repository }: EcrCall): MissingPolicy | undefined {
     actions: ['ecr:DescribeImages', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
     resource: `arn:${partitionOf(region)}:ecr:${region}:${account}:repository/${name}`,
   };
-}
-
-/** The command that gives a role what it lacks; empty where that would not help. */
-function allowing({ name, text }: Asked, policy: MissingPolicy | undefined): string {
-  if (!policy || !name.startsWith('AccessDenied')) return '';
-  const command = allowRole(text, policy);
-  return command === undefined ? '' : ` (For example: ${command})`;
 }

@@ -11,11 +11,27 @@ export interface MissingPolicy {
   readonly resource: string;
 }
 
+/** An error of AWS: its name, and its words. */
+export interface Refusal {
+  readonly name: string;
+  readonly text: string;
+}
+
+/**
+ * What a remedy may end in: the command that gives the refused role what it lacks. Empty for an error that is no denial, and
+ * where it would not help.
+ */
+export function allowing({ name, text }: Refusal, policy: MissingPolicy | undefined): string {
+  if (!policy || !name.startsWith('AccessDenied')) return '';
+  const command = allowRole(text, policy);
+  return command === undefined ? '' : ` (For example: ${command})`;
+}
+
 /**
  * Gives the role that AWS has refused what it lacks. `refusal`: AWS's words, which name the role. Undefined where an explicit
  * deny stands in the way, so that to allow it as well would change nothing.
  */
-export function allowRole(refusal: string, { name, actions, resource }: MissingPolicy): string | undefined {
+function allowRole(refusal: string, { name, actions, resource }: MissingPolicy): string | undefined {
   if (/explicit deny/i.test(refusal)) return undefined;
   const role = ASSUMED_ROLE.exec(refusal)?.[1] ?? '<role>';
   const policy = policyOf({ Effect: 'Allow', Action: actions, Resource: resource });

@@ -79,31 +79,44 @@ function subjectOf({ namespace, name }: AccountName): string {
 
 /** The command that lets the account have the role; empty when the token does not tell who has signed it. */
 function trusting(request: RoleRequest): string {
-  const { account, token } = request;
-  const [issuer, role] = [issuerOf(token), parseRoleArn(account.roleArn)];
-  if (issuer === undefined || !role) return '';
-  const provider = providerArn(role, issuer);
+  const signer = signerOf(request);
+  if (!signer) return '';
   const command = trustAccount({
-    role: role.name,
-    provider,
-    issuer,
+    role: signer.role.name,
+    provider: signer.provider,
+    issuer: signer.issuer,
     subject: subjectOf(request),
-    audience: account.audience,
+    audience: request.account.audience,
   });
   return ` If nobody else has this role: ${command}`;
 }
 
 /** The commands that make the cluster known; empty likewise. */
-function knowing({ account, token }: RoleRequest): string {
-  const [issuer, role] = [issuerOf(token), parseRoleArn(account.roleArn)];
-  if (issuer === undefined || !role) return '';
-  const { audience } = account;
+function knowing(request: RoleRequest): string {
+  const signer = signerOf(request);
+  if (!signer) return '';
+  const { audience } = request.account;
   return (
-    ` Without eksctl: aws iam create-open-id-connect-provider --url https://${issuer} --client-id-list ${audience}` +
-    ` (if it is there, and lacks the audience: aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn ${providerArn(role, issuer)} --client-id ${audience})`
+    ` Without eksctl: aws iam create-open-id-connect-provider --url https://${signer.issuer} --client-id-list ${audience}` +
+    ` (if it is there, and lacks the audience: aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn ${signer.provider} --client-id ${audience})`
   );
 }
 
-function providerArn({ partition, account }: RoleArn, issuer: string): string {
-  return `arn:${partition}:iam::${account}:oidc-provider/${issuer}`;
+/** Who has signed the token, as the account of the role has to know it. */
+interface Signer {
+  readonly role: RoleArn;
+  /** Without its scheme. */
+  readonly issuer: string;
+  /** ARN of the IAM OIDC provider. */
+  readonly provider: string;
+}
+
+function signerOf({ account, token }: RoleRequest): Signer | undefined {
+  const [issuer, role] = [issuerOf(token), parseRoleArn(account.roleArn)];
+  if (issuer === undefined || !role) return undefined;
+  return {
+    role,
+    issuer,
+    provider: `arn:${role.partition}:iam::${role.account}:oidc-provider/${issuer}`,
+  };
 }

@@ -2,6 +2,7 @@ import type { BatchQueue } from '../api/batch-queue.ts';
 import { type ParsedBatchQueue, parseBatchQueue, withSpecOf } from '../api/validate.ts';
 import { hasCode, messageOf, retryAfterMsOf } from '../errors.ts';
 import { claimFrom, isClaim } from '../plan/claim.ts';
+import { earliest } from '../plan/earliest.ts';
 import type { Claim, PodsOfJob } from '../plan/job-facts.ts';
 import { hasOtherConsumers } from '../plan/other-consumers.ts';
 import { isPullDenied } from '../plan/pull-denial.ts';
@@ -179,6 +180,6 @@ function tellOfOthers(subject: Subject, world: World): void {
 }
 
 function soonest(...delays: readonly (number | undefined)[]): TurnResult {
-  const known = delays.filter((delay) => delay !== undefined);
-  return known.length > 0 ? { requeueAfterMs: Math.min(...known) } : {};
+  const requeueAfterMs = earliest(delays);
+  return requeueAfterMs === undefined ? {} : { requeueAfterMs };
 }

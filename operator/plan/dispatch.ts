@@ -1,13 +1,15 @@
 import { batches } from './batch.ts';
 import { attemptOf, fateIn, newestClaims } from './claim.ts';
 import { buildClaim } from './claim-action.ts';
+import { earliest } from './earliest.ts';
 import type { Claim, Fate, Ledger } from './job-facts.ts';
 import type { DispatchContext, JudgedMessage, Runnable } from './judged-message.ts';
-import { CREATE_TIMEOUT_MS, clampDelay, outlivesCreate } from './lease.ts';
+import { clampDelay } from './lease.ts';
 import { groupOf, ledgerMessageFrom, messageKey } from './ledger.ts';
 import type { InboxMessage } from './message.ts';
 import { inOrder } from './message-group.ts';
 import type { Action, ClaimAction, ReleaseAction } from './plan.ts';
+import { resend } from './unanswered.ts';
 
 /** What to do now, and when to look again although nothing has happened (epoch ms; undefined: never). */
 export interface Dispatch {
@@ -58,11 +60,6 @@ export function planDispatch(inbox: readonly InboxMessage[], context: DispatchCo
     ],
     lookAgainAtMs: earliest([formed.closesAtMs, againAtMs]),
   };
-}
-
-function earliest(times: readonly (number | undefined)[]): number | undefined {
-  const known = times.filter((time) => time !== undefined);
-  return known.length > 0 ? Math.min(...known) : undefined;
 }
 
 function idsIn(actions: readonly ClaimAction[]): ReadonlySet<string> {
@@ -202,34 +199,6 @@ function isOurs({ newest }: JudgeContext): (one: JudgedMessage) => boolean {
     const isHeld = claim !== undefined && fateIn(claim, message.id) === 'held';
     return !isHeld && kind !== 'forget' && kind !== 'discard';
   };
-}
-
-/**
- * Creates that were never answered are sent again exactly as they were, while all of their messages are still here:
- * another composition could meet the first one's late arrival under another name. With a message gone they wait for a
- * list that was begun after they must have arrived; so they do when the BatchQueue is gone. `againAtMs`: when that is
- * (epoch ms; undefined: never).
- */
-function resend(
-  inbox: readonly InboxMessage[],
-  context: DispatchContext,
-): { again: Action[]; taken: Set<string>; againAtMs: number | undefined } {
-  const here = new Map(inbox.map((message) => [message.id, message]));
-  const again: Action[] = [];
-  const taken = new Set<string>();
-  let againAtMs: number | undefined;
-  const underWay = new Set(context.underWay.map(({ job }) => job.metadata.name));
-  for (const { action, sentAtMs } of context.unconfirmed) {
-    const present = action.messages.flatMap(({ id }) => here.get(id) ?? []);
-    for (const { id } of present) taken.add(id);
-    if (underWay.has(action.job.metadata.name)) continue;
-    const isWhole = present.length === action.messages.length && !context.isGone;
-    const mayGo = present.every(({ trustedUntilMs }) => outlivesCreate(trustedUntilMs, context.nowMs));
-    if (isWhole && mayGo) again.push(action);
-    else if (!isWhole && context.nowMs > sentAtMs + CREATE_TIMEOUT_MS) again.push({ kind: 'listJobs' });
-    else if (!isWhole) againAtMs = earliest([againAtMs, sentAtMs + CREATE_TIMEOUT_MS + 1]);
-  }
-  return { again, taken, againAtMs };
 }
 
 function claimOrRelease(batch: readonly Runnable[], { queue, revision, nowMs }: DispatchContext): Action[] {

@@ -1,5 +1,6 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
 import { admitCreates, type CreationRefusal, isHiccup } from './creation-refusal.ts';
+import { earliest } from './earliest.ts';
 import { type HoldMemory, holdProblem, nextHold, roomUnderHold, waitingTrouble } from './intake-hold.ts';
 import type { Claim } from './job-facts.ts';
 import { type JobStart, jobStarts } from './job-start.ts';
@@ -104,11 +105,4 @@ function latest(times: readonly number[]): number {
 
 function refusalProblem(refusal: CreationRefusal | undefined): Problem | undefined {
   return refusal && !isHiccup(refusal) ? { reason: refusal.reason, message: refusal.message } : undefined;
-}
-
-function earliest(times: readonly (number | undefined)[]): number | undefined {
-  return times.reduce(
-    (first, time) => (first === undefined || (time ?? first) < first ? time : first),
-    undefined,
-  );
 }

@@ -2,6 +2,7 @@ import type { BatchQueue } from '../api/batch-queue.ts';
 import { blockedGroups } from './blocked-groups.ts';
 import { isActive, needsPods, newestClaims } from './claim.ts';
 import { planDispatch } from './dispatch.ts';
+import { earliest } from './earliest.ts';
 import { planHistory } from './history.ts';
 import { planGate } from './intake-gate.ts';
 import { buildJob } from './job.ts';
@@ -19,6 +20,7 @@ import type { Revision } from './revision-facts.ts';
 import { planSettlement, type SettlementContext } from './settlement.ts';
 import type { Snapshot } from './snapshot.ts';
 import { planStatus, type StatusSubject } from './status.ts';
+import { unanswered } from './unanswered.ts';
 
 /** While pods of a deleted Job are ending, nothing tells us when they have: look again after this long. */
 const STOPPING_RECHECK_MS = 1_000;
@@ -87,14 +89,14 @@ function isCreate(action: Action): action is CreateAction {
  * has failed and may wait for a run, as long as its pods are not read. What is being created is not: its messages are in
  * the inbox until it stands.
  */
-function roomForJobs(queue: BatchQueue, { claims, pods, underWay, unconfirmed }: Snapshot): number {
+function roomForJobs(queue: BatchQueue, snapshot: Snapshot): number {
+  const { claims, pods } = snapshot;
   const newest = newestClaims(claims);
   const isUnread = (claim: Claim) => needsPods(claim) && !pods.has(claim.job.metadata.name);
   const taken = claims.filter(
     (claim) => isActive(claim) || isUnread(claim) || awaitsRerun(claim, newest, { pods, queue }),
   );
-  const sentAgain = new Set(underWay.map(({ job }) => job.metadata.name));
-  const open = unconfirmed.filter(({ action }) => !sentAgain.has(action.job.metadata.name));
+  const open = unanswered(snapshot);
   return queue.spec.maxConcurrentJobs - taken.length - open.length;
 }
 
@@ -144,8 +146,8 @@ function nextLook(
   const stopping = claims.some(isStopping) ? nowMs + STOPPING_RECHECK_MS : undefined;
   const recheck = templateCheck.kind === 'invalid' ? templateCheck.recheckAtMs : undefined;
   const sweep = inbox.length === 0 ? sweepAtMs : undefined;
-  const times = [stopping, recheck, sweep, ...others].filter((time) => time !== undefined);
-  return times.length > 0 ? Math.max(0, Math.min(...times) - nowMs) : undefined;
+  const atMs = earliest([stopping, recheck, sweep, ...others]);
+  return atMs === undefined ? undefined : Math.max(0, atMs - nowMs);
 }
 
 function paceOf({ claims, inbox }: Snapshot, intake: IntakeTarget | undefined): Pace {

@@ -1,6 +1,7 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
 import { newestClaims } from './claim.ts';
 import { buildRerun } from './claim-action.ts';
+import { earliest } from './earliest.ts';
 import { isInfrastructureFault, MAX_RUNS, rerunDelayMs } from './infrastructure-fault.ts';
 import type { Claim, PodsOfJob } from './job-facts.ts';
 import { CREATE_TIMEOUT_MS } from './lease.ts';
@@ -46,9 +47,8 @@ export function planReruns(claims: readonly Claim[], context: RerunContext): Rer
       const delayMs = claim.revision === revision?.number ? rerunDelayMs(claim.ledger?.run ?? 1) : 0;
       return { claim, atMs: (claim.finishedAtMs ?? 0) + delayMs };
     });
-  const later = waiting.filter(({ atMs }) => atMs > nowMs).map(({ atMs }) => atMs);
+  const nextAtMs = earliest(waiting.filter(({ atMs }) => atMs > nowMs).map(({ atMs }) => atMs));
   const due = waiting.filter(({ atMs }) => atMs <= nowMs);
-  const nextAtMs = later.length > 0 ? Math.min(...later) : undefined;
   if (!queue || !revision || due.length === 0) return { actions: [], nextAtMs, needsList: false };
   if (!isRecentList(context.jobsListedAtMs, nowMs)) return { actions: [], nextAtMs, needsList: true };
   const actions = due.flatMap(({ claim }) => buildRerun({ queue, revision, claim, inbox }) ?? []);

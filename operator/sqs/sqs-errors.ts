@@ -7,7 +7,7 @@ import {
   THROTTLED_NAMES,
   wordsOf,
 } from '../aws/error-class.ts';
-import { allowRole } from '../aws/iam-command.ts';
+import { allowing, type MissingPolicy, type Refusal } from '../aws/iam-command.ts';
 import { OperatorError } from '../errors.ts';
 import { createQueue } from '../plan/aws-command.ts';
 
@@ -26,12 +26,9 @@ import { createQueue } from '../plan/aws-command.ts';
  */
 
 /** What a remedy depends on. */
-interface Asked {
+interface Asked extends Refusal {
   readonly whose: string;
   readonly queueArn: string | undefined;
-  /** What SQS says, and in which words. */
-  readonly name: string;
-  readonly text: string;
 }
 
 type SqsErrorClass = ErrorClass<Asked>;
@@ -98,7 +95,7 @@ const CLASSES: readonly SqsErrorClass[] = [
     remedy: (asked) =>
       `Allow ${asked.whose} sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and ` +
       'sqs:GetQueueAttributes on the queue, and kms:Decrypt on its key if it has one. (To a role that eksctl has made, ' +
-      `eksctl create iamserviceaccount adds nothing; eksctl update iamserviceaccount does.)${allowing(asked, READING)}`,
+      `eksctl create iamserviceaccount adds nothing; eksctl update iamserviceaccount does.)${allowing(asked, missing(asked, READING))}`,
   },
   {
     code: 'QueueKeyUnusable',
@@ -125,7 +122,7 @@ const DEAD_LETTER_CLASSES: readonly SqsErrorClass[] = [
     names: [...DENIED, ...KEY_UNUSABLE],
     remedy: (asked) =>
       `Allow ${asked.whose} sqs:SendMessage on the dead-letter queue, and kms:GenerateDataKey and ` +
-      `kms:Decrypt on its key if it has one; or set spec.deadLetter.sendRejected to false.${allowing(asked, ['sqs:SendMessage'])}`,
+      `kms:Decrypt on its key if it has one; or set spec.deadLetter.sendRejected to false.${allowing(asked, missing(asked, ['sqs:SendMessage']))}`,
   },
   {
     code: 'DeadLetterRefused',
@@ -212,12 +209,11 @@ function classOf(operation: Operation, name: string, text: string, cause: unknow
   );
 }
 
-/** The command that gives a role these rights on the queue; empty where that would not help, or the queue is not known. */
-function allowing({ queueArn, name, text }: Asked, actions: readonly string[]): string {
-  if (queueArn === undefined || !name.startsWith('AccessDenied')) return '';
-  const policy = `batchqueue-${queueArn.split(':').at(-1)}`;
-  const command = allowRole(text, { name: policy, actions, resource: queueArn });
-  return command === undefined ? '' : ` (For example: ${command})`;
+/** What a role lacks on the queue; undefined when that is not known. */
+function missing({ queueArn }: Asked, actions: readonly string[]): MissingPolicy | undefined {
+  return queueArn === undefined
+    ? undefined
+    : { name: `batchqueue-${queueArn.split(':').at(-1)}`, actions, resource: queueArn };
 }
 
 /** The older protocol's names have a prefix (`AWS.SimpleQueueService.NonExistentQueue`). */
