@@ -133,7 +133,8 @@ export interface ImageRegistry {
 }
 
 export interface PatchOptions {
-  readonly type: 'merge' | 'json' | 'apply';
+  /** `strategic` costs the server least with large objects, which it need not turn into JSON; for built-in kinds only. */
+  readonly type: 'merge' | 'strategic' | 'json' | 'apply';
   readonly subresource?: 'status';
   readonly timeoutMs?: number;
   /** `metadata`: nothing else of the answer will be looked at, so a server may leave it out. Default `object`. */

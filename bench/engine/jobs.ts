@@ -172,7 +172,7 @@ async function endJob({ client, namespace }: Stage, name: string): Promise<void>
     ready: 0,
     terminating: 0,
   };
-  const options = { type: 'merge', subresource: 'status', answer: 'metadata' } as const;
+  const options = { type: 'strategic', subresource: 'status', answer: 'metadata' } as const;
   await client.patch(JOBS, namespace, name, { status }, options);
 }
 

@@ -14,6 +14,7 @@ const USER_AGENT = FIELD_MANAGER;
 
 const PATCH_CONTENT_TYPE = {
   merge: 'application/merge-patch+json',
+  strategic: 'application/strategic-merge-patch+json',
   json: 'application/json-patch+json',
   apply: 'application/apply-patch+yaml',
 } as const;

@@ -92,7 +92,7 @@ interface Outcome {
 /** One write of the Job as it was observed: fates, newest receipt handles, result, finalizer. A Job that is gone is fine. */
 async function record({ action, settled, isFinal }: Outcome, world: World): Promise<void> {
   const { claim, result } = action;
-  const { name, namespace = '', resourceVersion, finalizers = [] } = claim.job.metadata;
+  const { name, namespace = '', resourceVersion } = claim.job.metadata;
   const annotations = {
     ...(claim.ledger &&
       settled.length > 0 && {
@@ -103,12 +103,12 @@ async function record({ action, settled, isFinal }: Outcome, world: World): Prom
   const body = {
     metadata: {
       resourceVersion,
-      ...(isFinal && { finalizers: finalizers.filter((finalizer) => finalizer !== FINALIZER_SETTLEMENT) }),
+      ...(isFinal && { '$deleteFromPrimitiveList/finalizers': [FINALIZER_SETTLEMENT] }),
       ...(Object.keys(annotations).length > 0 && { annotations }),
     },
   };
   try {
-    const options = { type: 'merge', answer: 'metadata' } as const;
+    const options = { type: 'strategic', answer: 'metadata' } as const;
     const { metadata } = await world.kube.patch(JOBS, namespace, name, body, options);
     // The resourceVersion has vouched for the rest of it.
     world.caches.jobs.put({ ...claim.job, metadata });

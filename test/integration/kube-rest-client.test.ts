@@ -101,6 +101,38 @@ describe('objects', () => {
     expect(patched['data']).toEqual({ text: 'new' });
   });
 
+  test('are patched strategically, which leaves what a patch does not name in a list', async () => {
+    const finalizers = ['batchqueue.io/test', 'example.com/other'];
+    const { metadata } = aConfigMap('listing');
+    const created = await client.create(CONFIG_MAPS, namespace, {
+      ...aConfigMap('listing'),
+      metadata: { ...metadata, finalizers, annotations: { kept: 'yes' } },
+    });
+    const take = (finalizer: string, resourceVersion: string | undefined) => {
+      const body = {
+        metadata: {
+          resourceVersion,
+          annotations: { note: 'x' },
+          '$deleteFromPrimitiveList/finalizers': [finalizer],
+        },
+      };
+      return client.patch(CONFIG_MAPS, namespace, 'listing', body, { type: 'strategic' });
+    };
+
+    const patched = await take('batchqueue.io/test', created.metadata.resourceVersion);
+
+    expect(patched.metadata).toMatchObject({
+      finalizers: ['example.com/other'],
+      annotations: { kept: 'yes', note: 'x' },
+    });
+    // As it was observed, or not at all.
+    expect(await errorOf(take('example.com/other', created.metadata.resourceVersion))).toMatchObject({
+      code: 'Conflict',
+    });
+    const last = await take('example.com/other', patched.metadata.resourceVersion);
+    expect(last.metadata).not.toHaveProperty('finalizers');
+  });
+
   test('answer a write with their metadata alone, if no more is asked for', async () => {
     const wish = { answer: 'metadata' } as const;
     const created = await client.create(CONFIG_MAPS, namespace, aConfigMap('large'), wish);

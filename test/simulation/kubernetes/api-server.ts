@@ -3,7 +3,7 @@ import type { Clock, KubeObject, Resource } from '../../../operator/ports.ts';
 import type { KubeApi } from '../../../operator/world.ts';
 import { EventLog, type ObjectEvent } from './event-log.ts';
 import { kubeFailure } from './failures.ts';
-import { copyOf, jsonPatched, merged } from './json.ts';
+import { copyOf, patched } from './json.ts';
 
 type PatchOptions = Parameters<KubeApi['patch']>[4];
 type DeleteOptions = NonNullable<Parameters<KubeApi['delete']>[3]>;
@@ -113,7 +113,7 @@ export class ApiServer {
   ): KubeObject {
     const before = this.#collection(plural).get(keyOf(namespace, name));
     if (!before) throw kubeFailure('NotFound', 'terminal');
-    const after = type === 'json' ? jsonPatched(before, body) : merged(before, body);
+    const after = patched(before, body, type);
     if (!isObject(after)) throw kubeFailure('Invalid', 'terminal');
     const { resourceVersion, uid, deletionTimestamp } = before.metadata;
     if (after.metadata.resourceVersion !== resourceVersion || after.metadata.uid !== uid)

@@ -1,5 +1,6 @@
 import { isJsonObject } from '../../../operator/api/json.ts';
 import type { KubeObject } from '../../../operator/ports.ts';
+import type { PatchOptions } from '../../../operator/world.ts';
 import { kubeFailure } from './failures.ts';
 
 /** As JSON over the wire: nothing is shared, and fields that are undefined are gone. */
@@ -17,8 +18,14 @@ function copied(value: unknown): unknown {
   return copy;
 }
 
+/** The object after a patch of this type. */
+export function patched(target: KubeObject, patch: object, type: PatchOptions['type']): unknown {
+  if (type === 'json') return jsonPatched(target, patch);
+  return type === 'strategic' ? strategicallyMerged(target, patch) : merged(target, patch);
+}
+
 /** JSON merge patch (RFC 7386). Shares what the patch leaves alone. */
-export function merged(target: unknown, patch: unknown): unknown {
+function merged(target: unknown, patch: unknown): unknown {
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return copyOf(patch);
   const base = typeof target === 'object' && target !== null && !Array.isArray(target) ? target : {};
   const result: Record<string, unknown> = { ...base };
@@ -29,8 +36,30 @@ export function merged(target: unknown, patch: unknown): unknown {
   return result;
 }
 
+const TAKES_FROM = '$deleteFromPrimitiveList/';
+
+/**
+ * Strategic merge patch, as far as it goes with members of objects and with texts that are taken out of lists of texts.
+ * Throws for what else it may do with lists.
+ */
+function strategicallyMerged(target: unknown, patch: object): object {
+  const result: Record<string, unknown> = { ...Object(target) };
+  for (const [name, value] of Object.entries(patch)) {
+    if (Array.isArray(value)) {
+      if (!name.startsWith(TAKES_FROM))
+        throw new Error(`a strategic merge of the list ${name} is not modelled`);
+      const list = name.slice(TAKES_FROM.length);
+      const before = result[list];
+      if (Array.isArray(before)) result[list] = before.filter((text) => !value.includes(text));
+    } else if (isJsonObject(value)) result[name] = strategicallyMerged(result[name], value);
+    else if (value === null) delete result[name];
+    else if (value !== undefined) result[name] = value;
+  }
+  return result;
+}
+
 /** JSON patch (RFC 6902) as far as it goes with `test`, `add`, `replace` and `remove` on members of objects. */
-export function jsonPatched(target: KubeObject, patch: object): unknown {
+function jsonPatched(target: KubeObject, patch: object): unknown {
   let result: unknown = target;
   for (const step of Array.isArray(patch) ? patch : []) {
     const { op, path, value } = Object(step);
