@@ -6,31 +6,45 @@ export const fifoOrder: Invariant = {
   id: 'I8',
   name: 'fifo-order',
   sentence:
-    'On a FIFO queue a message group has at most one Job at work, and a message is run only when every earlier one of its group is gone from the queue or goes before it in the same Job.',
-  watch: (world, broken) => ({
-    made: (run) => {
-      const queue = world.queueOf(run.units[0]?.messageId ?? '');
-      if (!queue?.isFifo) return;
-      const groups = new Set(run.units.map(({ messageId }) => groupOf(queue, messageId)));
-      if (groups.size > 1) broken(`${run.by} made ${run.name} for several groups: ${[...groups].join(', ')}`);
-      for (const problem of outOfOrder(run, queue)) broken(`${run.by} made ${run.name} ${problem}`);
-      for (const other of world.book.runs()) {
-        const isAtWork = other.units.some(
-          (unit) => isLive(other, unit) && groups.has(groupOf(queue, unit.messageId)),
-        );
-        if (isAtWork && isOfQueue(other, world, queue))
+    'On a FIFO queue a message group has at most one Job at work, and a message is run only when every earlier one of its group is gone from the queue, is done and was to be deleted, or goes before it in the same Job.',
+  watch: (world, broken) => {
+    /** SQS refuses a delete whose handle has expired; those that came along with what is done run all the same. */
+    const toBeDeleted = new Set<string>();
+    return {
+      asked: (what, { id }) => {
+        if (what === 'delete' && world.book.isDone(id)) toBeDeleted.add(id);
+      },
+      made: (run) => {
+        const queue = world.queueOf(run.units[0]?.messageId ?? '');
+        if (!queue?.isFifo) return;
+        const groups = new Set(run.units.map(({ messageId }) => groupOf(queue, messageId)));
+        if (groups.size > 1)
+          broken(`${run.by} made ${run.name} for several groups: ${[...groups].join(', ')}`);
+        for (const problem of outOfOrder(run, queue, toBeDeleted))
+          broken(`${run.by} made ${run.name} ${problem}`);
+        for (const other of othersAtWork(groups, queue, world))
           broken(`${run.by} made ${run.name} while ${other.name} works on the same group`);
-      }
-    },
-  }),
+      },
+    };
+  },
 };
+
+function othersAtWork(
+  groups: ReadonlySet<string | undefined>,
+  queue: ModelQueue,
+  world: WorldView,
+): readonly Run[] {
+  const isAtWork = (run: Run) =>
+    run.units.some((unit) => isLive(run, unit) && groups.has(groupOf(queue, unit.messageId)));
+  return [...world.book.runs()].filter((run) => isAtWork(run) && isOfQueue(run, world, queue));
+}
 
 function isOfQueue(run: Run, world: WorldView, queue: ModelQueue): boolean {
   return world.queueOf(run.units[0]?.messageId ?? '') === queue;
 }
 
-function outOfOrder(run: Run, queue: ModelQueue): readonly string[] {
-  const before = new Set<string>();
+function outOfOrder(run: Run, queue: ModelQueue, toBeDeleted: ReadonlySet<string>): readonly string[] {
+  const before = new Set(toBeDeleted);
   return run.units.flatMap(({ messageId }) => {
     const earlier = earlierInGroup(queue, messageId).filter((id) => !before.has(id));
     before.add(messageId);
