@@ -166,6 +166,10 @@ export class QueueSession {
     return [...this.#unconfirmed.values()];
   }
 
+  isUnconfirmed(jobName: string): boolean {
+    return this.#unconfirmed.has(jobName);
+  }
+
   /** A create was sent and nobody knows whether it was carried out. */
   noteUnconfirmed(action: ClaimAction): void {
     this.#unconfirmed.set(action.job.metadata.name, { action, sentAtMs: this.#clock.now() });

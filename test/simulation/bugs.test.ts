@@ -83,6 +83,27 @@ test('a message that another operator has given back is not run on the strength 
   expect(world.violations).toEqual([]);
 });
 
+test('a create that nobody answers is not sent again once another operator has taken its Job further', async () => {
+  const world = await aWorld({ ...SPEC, failedJobsHistoryLimit: 0 });
+  world.refusalChance = 1;
+  world.workersRun(2 * MINUTE_MS, 0);
+  const watchSilentUntilMs = world.clock.now() + 10 * MINUTE_MS;
+  Object.assign(world.weatherOf('alpha'), { kubeChance: 1, kubeFaults: ['lost'], watchSilentUntilMs });
+  const id = world.send(world.tenant, '{}');
+  await world.until('its Job is made', () => world.jobs().length === 1, 30_000);
+  const first = world.jobs()[0]?.metadata.name;
+  const others = () => world.jobs().filter(({ metadata }) => metadata.name !== first);
+  world.start('beta');
+  await world.until(
+    'the next run stands alone',
+    () => world.jobs().length === 1 && others().length === 1,
+    MINUTE_MS,
+  );
+  world.refusalChance = 0;
+  await world.until('it is done', () => world.isDone(id), 10 * MINUTE_MS);
+  expect(world.violations).toEqual([]);
+});
+
 describe('requests', () => {
   test('a status that cannot be written is tried ever more seldom', async () => {
     const world = await aWorld();
