@@ -1,8 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { ANNOTATION_LEDGER } from '../../operator/api/names.ts';
 import type { KubeObject } from '../../operator/ports.ts';
-import { JOBS } from '../../operator/world.ts';
+import { JOBS, PODS } from '../../operator/world.ts';
 import { kubeFailure } from './kubernetes/failures.ts';
+import { jobOf } from './kubernetes/job-controller.ts';
+import { phaseOf } from './kubernetes/kubelet.ts';
 import { SmallWorld } from './small-world.ts';
 
 /** What seeds have found, each as a story of its own; docs/reliability.md tells what it was. */
@@ -148,6 +150,25 @@ describe('settlement', () => {
     const id = world.send(world.tenant, '{}');
     await world.clock.advance(MINUTE_MS);
     expect(world.sqs.places().get(id)).not.toBe('deleted');
+    expect(world.violations).toEqual([]);
+  });
+
+  test.each([
+    ['an Indexed Job', { completionMode: 'Indexed' }],
+    ['any other Job', {}],
+  ])('what %s has done is not done again when somebody deletes it at that moment', async (_, spec) => {
+    const world = await aWorld({ ...SPEC, maxConcurrentJobs: 8, jobTemplate: { spec } });
+    world.workersRun(5_000, 0);
+    world.api.watch(({ plural, object }) => {
+      if (plural !== PODS.plural || phaseOf(object) !== 'Succeeded') return;
+      const { namespace = '', name } = jobOf(object).metadata;
+      if (world.api.get(JOBS, namespace, name)) world.api.delete(JOBS, namespace, name);
+    });
+    // Of about every second one the Job controller says nothing more.
+    const ids = Array.from({ length: 8 }, () => world.send(world.tenant, '{}'));
+    await world.clock.advance(2 * MINUTE_MS);
+    expect(ids.map((id) => world.sqs.places().get(id))).toEqual(ids.map(() => 'deleted'));
+    expect(ids.map((id) => world.book.runsOf(id).length)).toEqual(ids.map(() => 1));
     expect(world.violations).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { ANNOTATION_LEDGER } from '../../../operator/api/names.ts';
-import type { Claim, PodsOfJob } from '../../../operator/plan/job-facts.ts';
+import type { Claim, PodsOfJob, WorkerReport } from '../../../operator/plan/job-facts.ts';
 import type { InboxMessage, Message } from '../../../operator/plan/message.ts';
 import type { Action } from '../../../operator/plan/plan.ts';
 import { planSettlement, type SettlementContext } from '../../../operator/plan/settlement.ts';
@@ -175,6 +175,14 @@ describe('a Job that somebody deletes while it runs', () => {
 
   test('keeps its messages until the last pod has ended', () => {
     expect(plan(claim, { pods: pods(claim, { terminating: 1 }) })).toEqual([]);
+  });
+
+  test.each<[string, Partial<WorkerReport>, string]>([
+    ['does nothing again for what its pod has done', { exitCode: 0 }, '0 delete'],
+    ['gives back what its pod calls undone', { exitCode: 0, rejectedIndexes: '0' }, '0 release'],
+  ])('%s', (_, report, expected) => {
+    const result = { reason: 'Completed', message: '', ...report };
+    expect(told(plan(claim, { pods: pods(claim, { hasSucceeded: true, result }) }))).toEqual([expected]);
   });
 
   test('gives its messages back then', () => {
@@ -360,6 +368,12 @@ describe('an Indexed Job', () => {
   test('does nothing again for an index that is settled', () => {
     const claim = aClaim({ ...parts, completedIndexes: '0', fates: { deleted: '0' } });
     expect(plan(claim)).toEqual([]);
+  });
+
+  test('that somebody deletes as a pod of it succeeds gives back the others', () => {
+    const claim = aClaim({ ...parts, completedIndexes: '0', deleting: true });
+    const ended = pods(claim, { succeededIndexes: new Set([2]) });
+    expect(told(plan(claim, { pods: ended }))).toEqual(['0 delete', '1 release', '2 delete']);
   });
 
   test('drops its finalizer with its end', () => {
