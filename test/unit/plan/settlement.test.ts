@@ -36,6 +36,7 @@ function plan(claim: Claim, context: Partial<SettlementContext> = {}) {
     deadLetterArn: DEAD_LETTER_ARN,
     maxReceiveCount: 5,
     retentionSeconds: 345_600,
+    polls: { answeredSinceMs: NOW_MS, emptyAtMs: 0 },
     ...context,
   });
 }
@@ -289,6 +290,16 @@ describe('of a message group', () => {
     ]);
   });
 
+  /** All answered since the refusal, and an empty one that began so much later. */
+  const polls = (ms: number) => ({ answeredSinceMs: NOW_MS - 60_000, emptyAtMs: NOW_MS + ms });
+
+  test.each([
+    ['one that began before its visibility timeout must be over', polls(360_000)],
+    ['one after another that was not answered', { ...polls(360_001), answeredSinceMs: NOW_MS + 1 }],
+  ])('an empty poll tells nothing about it: %s', (_, brought) => {
+    expect(plan(waiting, { polls: brought, pods: pods(waiting) })).toEqual([]);
+  });
+
   const later = anInboxMessage({ ...aGroupMessage(4), receivedAtMs: NOW_MS + 1 });
 
   test.each<[string, Partial<InboxMessage>]>([
@@ -305,6 +316,7 @@ describe('of a message group', () => {
     ['no BatchQueue polls any more', waiting, { queue: undefined }],
     ['another queue is polled now', waiting, { queueArn: QUEUE.arn }],
     ['it has been received as often as it may', waiting, { maxReceiveCount: 1 }],
+    ['polls have brought nothing for long enough', waiting, { polls: polls(360_001) }],
     ['a later message of its group is received', waiting, { inbox: [later] }],
     [
       'a Job holds a later message of its group',
