@@ -172,6 +172,22 @@ describe('settlement', () => {
     expect(world.violations).toEqual([]);
   });
 
+  test('an index whose pods are refused by their nodes costs no attempt, although others are done', async () => {
+    const queue = { batchSize: 2, batchWindowSeconds: 5 };
+    const oneByOne = { completionMode: 'Indexed', parallelism: 1 };
+    const world = await aWorld({ ...SPEC, queue, jobTemplate: { spec: oneByOne } });
+    world.workersRun(2_000, 0);
+    const ids = ['1', '2'].map((body) => world.send(world.tenant, body));
+    await world.until('the first one runs', () => ids.some((id) => world.book.runsOf(id)[0]?.hasRun), 30_000);
+    world.refusalChance = 1;
+    await world.until('one is done', () => ids.some((id) => world.isDone(id)), MINUTE_MS);
+    await world.clock.advance(MINUTE_MS);
+    world.refusalChance = 0;
+    await world.until('both are done', () => ids.every((id) => world.isDone(id)), 10 * MINUTE_MS);
+    expect(world.jobs()).toHaveLength(1);
+    expect(world.violations).toEqual([]);
+  });
+
   test('a delete that a FIFO queue refused is not owed for ever once nobody reads the queue', async () => {
     const world = await aWorld(withTimeout(10), { fifo: true });
     world.workersRun(30_000, 0);
