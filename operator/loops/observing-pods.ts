@@ -42,13 +42,10 @@ export async function observePods(
     lists(unclear, namespace).map(async ({ of, options }) => {
       try {
         const listed = byJob((await world.kube.list(PODS, options)).items);
-        for (const {
-          job: { metadata },
-        } of of)
-          pods.set(
-            metadata.name,
-            podsOfJobFrom(withEnded(listed.get(metadata.uid), cached.get(metadata.uid))),
-          );
+        for (const { job } of of) {
+          const { name: jobName, uid } = job.metadata;
+          pods.set(jobName, podsOfJobFrom(withEnded(listed.get(uid), cached.get(uid))));
+        }
       } catch (error) {
         failures.push(error);
       }
@@ -69,6 +66,7 @@ function lists(claims: readonly Claim[], namespace: string): readonly PodList[] 
   });
 }
 
+/** Pods that the cache has seen end, and that are gone by now, beside those that are listed. */
 function withEnded(
   listed: readonly KubeObject[] = [],
   cached: readonly KubeObject[] = [],

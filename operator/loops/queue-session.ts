@@ -166,6 +166,7 @@ export class QueueSession {
     return [...this.#unconfirmed.values()];
   }
 
+  /** True while the create of this Job was never answered. */
   isUnconfirmed(jobName: string): boolean {
     return this.#unconfirmed.has(jobName);
   }
