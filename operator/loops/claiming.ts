@@ -1,11 +1,10 @@
 import { ANNOTATION_LEDGER, FINALIZER_SETTLEMENT, LABEL_QUEUE } from '../api/names.ts';
 import { hasCode, messageOf, OperatorError } from '../errors.ts';
 import { isRefusal } from '../plan/creation-refusal.ts';
-import { CREATE_TIMEOUT_MS, outlivesCreate } from '../plan/lease.ts';
+import { CREATE_TIMEOUT_MS, isRecentList, outlivesCreate } from '../plan/lease.ts';
 import { formatLedger, parseLedger } from '../plan/ledger.ts';
 import type { InboxMessage } from '../plan/message.ts';
 import type { Action, ClaimAction, RerunAction } from '../plan/plan.ts';
-import { isRecentList } from '../plan/rerun.ts';
 import type { KubeObject } from '../ports.ts';
 import { JOBS } from '../world.ts';
 import { type Subject, tell, type World } from './interpreter.ts';
@@ -14,17 +13,20 @@ import { keepPayload, makePayload, ownPayload } from './payload-secrets.ts';
 type Adopt = Extract<Action, { kind: 'adopt' }>;
 
 /**
- * Creates the Job that holds the messages. Sent only while the lease of each outlives the request. Crash before the
- * answer: they are delivered again, meet the Job (under the same name, or in a list), and are adopted.
+ * Creates the Job that holds the messages. Sent only while the lease of each outlives the request, and sent again only
+ * while a list of the Jobs is recent. Crash before the answer: they are delivered again, meet the Job (under the same
+ * name, or in a list), and are adopted.
  */
 export async function claim(action: ClaimAction, subject: Subject, world: World): Promise<void> {
   const { messages, job } = action;
   const { session } = subject;
   const { name } = job.metadata;
   assertLeases(messages, world);
+  const isAgain = session.isUnconfirmed(name);
   try {
     await makePayload(action, world);
     assertLeases(messages, world);
+    if (isAgain) assertRecentList(subject, world);
     const { object, isNew } = await createOrMeet(job, world, () => session.noteUnconfirmed(action));
     session.noteConfirmed(name);
     session.noteCreation(name);

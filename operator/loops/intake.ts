@@ -6,6 +6,7 @@ import { inLine } from '../plan/message-group.ts';
 import type { IntakeTarget } from '../plan/plan.ts';
 import type { Problem } from '../plan/problem.ts';
 import { readerKey } from '../plan/queue-reader.ts';
+import type { Polls } from '../plan/snapshot.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import type { MessageQueue } from '../world.ts';
 
@@ -36,6 +37,7 @@ interface Poll {
   readonly asked: number;
   /** Started while full answers came back: it does not wait for messages, and probably brings some. */
   readonly followsFull: boolean;
+  readonly startedAtMs: number;
 }
 
 /**
@@ -61,9 +63,11 @@ export class Intake {
   #cancelBackoff: (() => void) | undefined;
   #failures = 0;
   #problem: Problem | undefined;
+  #told: Polls;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
+    this.#told = { answeredSinceMs: options.clock.now(), emptyAtMs: 0 };
   }
 
   /** What may be received from now on; undefined starts no further poll. Polls under way go on. */
@@ -75,6 +79,7 @@ export class Intake {
       this.#earned = 0;
       this.#endBackoff();
       this.#recover();
+      this.#noteUnanswered();
     }
     this.#startPolls();
   }
@@ -107,6 +112,11 @@ export class Intake {
   /** Why receives fail, while they do. */
   problem(): Problem | undefined {
     return this.#problem;
+  }
+
+  /** What the polls of the queue that the target names tell about what is not in it. */
+  polls(): Polls {
+    return this.#told;
   }
 
   /** A Job holds these receives now: they leave the inbox, and it takes its room, whether or not they fill it. */
@@ -147,7 +157,8 @@ export class Intake {
     for (; underWay < Math.max(1, this.#earned); underWay += 1) {
       const asked = Math.min(target.perReceive, this.#roomLeft(target));
       if (asked <= 0) return;
-      const poll: Poll = { target, asked, followsFull: this.#earned > 0 };
+      const startedAtMs = this.#options.clock.now();
+      const poll: Poll = { target, asked, followsFull: this.#earned > 0, startedAtMs };
       this.#polls.set(poll, this.#run(poll));
     }
   }
@@ -171,12 +182,21 @@ export class Intake {
       this.#polls.delete(poll);
       for (const message of inLine(messages)) this.#take(message);
       if (this.#isCurrent(poll)) this.#succeed(messages.length >= perReceive);
+      // One beside it might be what has been given a message.
+      if (messages.length === 0 && this.#isCurrent(poll) && this.#polls.size === 0)
+        this.#told = { ...this.#told, emptyAtMs: poll.startedAtMs };
     } catch (error) {
       this.#polls.delete(poll);
+      this.#noteUnanswered();
       if (this.#isCurrent(poll)) this.#fail(error);
     }
     this.#startPolls();
     if (poll.followsFull && !this.moreExpected()) this.#options.onChange();
+  }
+
+  /** What it may have been given is in flight, and nobody knows. */
+  #noteUnanswered(): void {
+    this.#told = { answeredSinceMs: this.#options.clock.now(), emptyAtMs: 0 };
   }
 
   #current(): readonly Poll[] {

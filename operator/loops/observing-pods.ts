@@ -1,7 +1,7 @@
 import { chunksOf } from '../chunks.ts';
 import { isConclusive, wantsPods } from '../plan/claim.ts';
 import type { Claim, PodsOfJob } from '../plan/job-facts.ts';
-import { podsOfJobFrom } from '../plan/worker-result.ts';
+import { hasEnded, podsOfJobFrom } from '../plan/worker-result.ts';
 import type { KubeObject } from '../ports.ts';
 import { PODS } from '../world.ts';
 import type { World } from './interpreter.ts';
@@ -19,7 +19,8 @@ export interface ObservedPods {
 
 /**
  * The pods of the Jobs that a decision needs them for. The cache will do when it has seen them end; otherwise they are
- * listed, because the watch of pods may be behind the one of Jobs. One list that fails spoils only what it was for.
+ * listed, because the watch of pods may be behind the one of Jobs. What the cache has seen end counts still if it is
+ * gone by then: nobody else may tell how it ended. One list that fails spoils only what it was for.
  */
 export async function observePods(
   claims: readonly Claim[],
@@ -41,8 +42,10 @@ export async function observePods(
     lists(unclear, namespace).map(async ({ of, options }) => {
       try {
         const listed = byJob((await world.kube.list(PODS, options)).items);
-        for (const { job } of of)
-          pods.set(job.metadata.name, podsOfJobFrom(listed.get(job.metadata.uid) ?? []));
+        for (const { job } of of) {
+          const { name: jobName, uid } = job.metadata;
+          pods.set(jobName, podsOfJobFrom(withEnded(listed.get(uid), cached.get(uid))));
+        }
       } catch (error) {
         failures.push(error);
       }
@@ -61,6 +64,15 @@ function lists(claims: readonly Claim[], namespace: string): readonly PodList[] 
     const uids = of.map(({ job }) => job.metadata.uid ?? '');
     return { of, options: podsOf(namespace, uids) };
   });
+}
+
+/** Pods that the cache has seen end, and that are gone by now, beside those that are listed. */
+function withEnded(
+  listed: readonly KubeObject[] = [],
+  cached: readonly KubeObject[] = [],
+): readonly KubeObject[] {
+  const known = new Set(listed.map(({ metadata }) => metadata.uid));
+  return [...listed, ...cached.filter((pod) => hasEnded(pod) && !known.has(pod.metadata.uid))];
 }
 
 function byJob(pods: readonly KubeObject[]): ReadonlyMap<string | undefined, KubeObject[]> {

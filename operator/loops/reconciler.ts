@@ -126,6 +126,7 @@ function observe(namespace: string, name: string, { object, session, world, pods
       world,
     ),
     receiveProblem: session.intake.problem(),
+    polls: session.intake.polls(),
     rights: session.rights.known(),
     templateCheck: templateCheckOf(queue && currentRevision(queue, revisions), session),
     preflight: session.preflight.answers(),

@@ -44,7 +44,7 @@ export function planDispatch(inbox: readonly InboxMessage[], context: DispatchCo
     unconfirmedIds: idsIn(context.unconfirmed.map(({ action }) => action)),
   };
   const judged = inbox.map((message) => judge(message, view));
-  const { again, taken, againAtMs } = resend(inbox, context);
+  const { again, taken, needsList, againAtMs } = resend(inbox, judged, context);
   const runnable = judged.flatMap((one) => (one.kind === 'run' && !taken.has(one.message.id) ? [one] : []));
   const formed = batches(runnable, judged, context);
   return {
@@ -56,7 +56,7 @@ export function planDispatch(inbox: readonly InboxMessage[], context: DispatchCo
       ...releases(judged, view),
       ...again,
       ...formed.closed.flatMap((batch) => claimOrRelease(batch, context)),
-      ...(formed.needsList ? [{ kind: 'listJobs' } as const] : []),
+      ...(needsList || formed.needsList ? [{ kind: 'listJobs' } as const] : []),
     ],
     lookAgainAtMs: earliest([formed.closesAtMs, againAtMs]),
   };

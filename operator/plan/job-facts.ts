@@ -110,4 +110,8 @@ export interface PodsOfJob {
   readonly resultOfIndex: ReadonlyMap<number, WorkerReport>;
   /** Indexes of an Indexed Job that still have a pod which has not ended. */
   readonly unfinishedIndexes?: ReadonlySet<number>;
+  /** A pod that is not of an Indexed Job has succeeded. */
+  readonly hasSucceeded?: boolean;
+  /** Indexes of an Indexed Job of which a pod has succeeded. */
+  readonly succeededIndexes?: ReadonlySet<number>;
 }

@@ -80,6 +80,9 @@ export function contractContainer(template: JobTemplate): Container {
   return container;
 }
 
+/** So many pods of one index may be refused by their nodes, within about ten minutes, before it fails. */
+const MAX_REFUSALS_PER_INDEX = 6;
+
 /** Exit codes of the contract, by what `sysexits.h` calls them. */
 export const CONTRACT_EXIT_CODES: Readonly<Record<number, string>> = {
   65: 'DataError',
@@ -132,10 +135,14 @@ function jobSpec(ingredients: JobIngredients, labels: Record<string, string>): R
   };
 }
 
-/** Every message is an index, and a failing one leaves the others alone. */
+/**
+ * Every message is an index, and a failing one leaves the others alone. The Job controller replaces the pods that a node
+ * refuses (after 10 s, doubled each time): no exit code tells of those, and whoever has one fails at once.
+ */
 function indexed({ spec }: JobTemplate, messages: number): Record<string, unknown> {
   const wanted = Number(spec['parallelism'] ?? messages);
-  return { completions: messages, parallelism: Math.min(wanted, messages), backoffLimitPerIndex: 0 };
+  const parallelism = Math.min(wanted, messages);
+  return { completions: messages, parallelism, backoffLimitPerIndex: MAX_REFUSALS_PER_INDEX };
 }
 
 /**
@@ -152,6 +159,7 @@ function podFailurePolicy(template: JobTemplate, isIndexed: boolean): Record<str
         action: isIndexed ? 'FailIndex' : 'FailJob',
         onExitCodes: { containerName: name, operator: 'In', values: [Number(code)] },
       })),
+      ...(isIndexed ? [{ action: 'FailIndex', onExitCodes: { operator: 'NotIn', values: [0] } }] : []),
     ],
   };
 }

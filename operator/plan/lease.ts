@@ -37,6 +37,11 @@ export function outlivesCreate(trustedUntilMs: number, nowMs: number): boolean {
   return trustedUntilMs > nowMs + CREATE_TIMEOUT_MS;
 }
 
+/** True while what a list of Jobs has shown may still be acted on without another one. */
+export function isRecentList(jobsListedAtMs: number, nowMs: number): boolean {
+  return nowMs <= jobsListedAtMs + CREATE_TIMEOUT_MS;
+}
+
 /** When a lease that was taken or renewed at `requestStartedAtMs` is due again, in epoch ms. */
 export function dueAt(requestStartedAtMs: number, timeoutSeconds: number): number {
   return requestStartedAtMs + (timeoutSeconds * 1000) / RENEWALS_PER_TIMEOUT;

@@ -1,8 +1,13 @@
 import type { BatchQueue } from '../api/batch-queue.ts';
 import type { Claim, HeldMessage, LedgerMessage } from './job-facts.ts';
+import { MIN_RECEIVE_TIMEOUT_SECONDS } from './lease.ts';
 import { ledgerMessageFrom } from './ledger.ts';
 import type { InboxMessage } from './message.ts';
 import { fifoOrder } from './message-group.ts';
+import type { Polls } from './snapshot.ts';
+
+/** A poll takes up to 20 s, an answer up to 30 s, and clocks differ, in milliseconds. */
+const POLL_MARGIN_MS = 60_000;
 
 /** What tells whether a message may still be delivered. */
 export interface DeliveryContext {
@@ -16,22 +21,49 @@ export interface DeliveryContext {
   readonly maxReceiveCount: number | undefined;
   /** How long SQS keeps a message from when it was sent, in seconds; undefined while unknown. */
   readonly retentionSeconds: number | undefined;
+  readonly polls: Polls;
 }
 
 /**
  * A FIFO queue refuses a delete whose receipt handle has expired; it is owed until the message is delivered again. True as
  * long as that may happen. Not for a Job that somebody deletes, where nobody polls the queue, and not once the message
- * must be gone from it: by its retention, by its last receive, or because a later one of its group was delivered.
+ * must be gone from it: by its retention, by its last receive, because a later one of its group was delivered, or because
+ * polls bring nothing.
  */
 export function isStillOwed(claim: Claim, message: HeldMessage, context: DeliveryContext): boolean {
-  const { queue, queueArn, maxReceiveCount, retentionSeconds, nowMs } = context;
-  if (message.refusedAtMs === undefined) return false;
-  if (claim.deleting || !queue || (queueArn !== undefined && queueArn !== claim.ledger?.queue.arn))
-    return false;
+  const { queue, queueArn } = context;
+  if (message.refusedAtMs === undefined || claim.deleting || !queue) return false;
+  if (queueArn !== undefined && queueArn !== claim.ledger?.queue.arn) return false;
+  return !mustBeGone(claim, message, context);
+}
+
+function mustBeGone(claim: Claim, message: HeldMessage, context: DeliveryContext): boolean {
+  const { maxReceiveCount, retentionSeconds, nowMs } = context;
   // The next receive would take it to the dead-letter queue instead.
-  if (maxReceiveCount !== undefined && message.receiveCount >= maxReceiveCount) return false;
-  if (retentionSeconds !== undefined && nowMs > message.sentAtMs + retentionSeconds * 1000) return false;
-  return !deliveredOf(claim.ledger?.queue.arn, context).some((other) => hasOvertaken(other, message));
+  if (maxReceiveCount !== undefined && message.receiveCount >= maxReceiveCount) return true;
+  if (retentionSeconds !== undefined && nowMs > message.sentAtMs + retentionSeconds * 1000) return true;
+  if (wouldHaveCome(claim, message, context)) return true;
+  return deliveredOf(claim.ledger?.queue.arn, context).some((other) => hasOvertaken(other, message));
+}
+
+/**
+ * A receive whose answer was lost hides a message for one visibility timeout. After that a poll which brings nothing tells
+ * that it is not in the queue: a long poll asks all of SQS's servers, and what is done hides behind nothing in its group.
+ * Somebody else may hold it, who reads the queue too. If it comes again all the same, the Job remembers that it is done.
+ */
+function wouldHaveCome(
+  { ledger }: Claim,
+  { refusedAtMs = 0 }: HeldMessage,
+  context: DeliveryContext,
+): boolean {
+  const { polls, queue } = context;
+  const timeoutSeconds = Math.max(
+    MIN_RECEIVE_TIMEOUT_SECONDS,
+    ledger?.visibilityTimeoutSeconds ?? 0,
+    queue?.spec.queue.visibilityTimeoutSeconds ?? 0,
+  );
+  const fromMs = Math.max(polls.answeredSinceMs, refusedAtMs) + timeoutSeconds * 1_000 + POLL_MARGIN_MS;
+  return polls.emptyAtMs > fromMs;
 }
 
 /**

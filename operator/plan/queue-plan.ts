@@ -24,6 +24,8 @@ import { unanswered } from './unanswered.ts';
 
 /** While pods of a deleted Job are ending, nothing tells us when they have: look again after this long. */
 const STOPPING_RECHECK_MS = 1_000;
+/** While a delete is owed that SQS has refused, nothing tells us that polls bring nothing: look again after this long. */
+const OWED_RECHECK_MS = 60_000;
 /** SQS returns at most ten messages per receive. */
 const MAX_PER_RECEIVE = 10;
 
@@ -144,15 +146,21 @@ function nextLook(
   others: readonly (number | undefined)[],
 ): number | undefined {
   const stopping = claims.some(isStopping) ? nowMs + STOPPING_RECHECK_MS : undefined;
+  const owed = claims.some(isOwed) ? nowMs + OWED_RECHECK_MS : undefined;
   const recheck = templateCheck.kind === 'invalid' ? templateCheck.recheckAtMs : undefined;
   const sweep = inbox.length === 0 ? sweepAtMs : undefined;
-  const atMs = earliest([stopping, recheck, sweep, ...others]);
+  const atMs = earliest([stopping, owed, recheck, sweep, ...others]);
   return atMs === undefined ? undefined : Math.max(0, atMs - nowMs);
 }
 
 function paceOf({ claims, inbox }: Snapshot, intake: IntakeTarget | undefined): Pace {
   if (inbox.length > 0 || claims.some((claim) => !claim.settled)) return 'working';
   return intake ? 'polling' : 'waiting';
+}
+
+/** True for a Job that owes a delete which SQS has refused. */
+function isOwed({ held }: Claim): boolean {
+  return held.some(({ refusedAtMs }) => refusedAtMs !== undefined);
 }
 
 /** True for a Job that somebody deletes while its pods run; its messages are given back once they have ended. */

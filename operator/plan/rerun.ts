@@ -4,7 +4,7 @@ import { buildRerun } from './claim-action.ts';
 import { earliest } from './earliest.ts';
 import { isInfrastructureFault, MAX_RUNS, rerunDelayMs } from './infrastructure-fault.ts';
 import type { Claim, PodsOfJob } from './job-facts.ts';
-import { CREATE_TIMEOUT_MS } from './lease.ts';
+import { isRecentList } from './lease.ts';
 import { messageKey } from './ledger.ts';
 import type { InboxMessage } from './message.ts';
 import { payloadOf } from './payload.ts';
@@ -53,11 +53,6 @@ export function planReruns(claims: readonly Claim[], context: RerunContext): Rer
   if (!isRecentList(context.jobsListedAtMs, nowMs)) return { actions: [], nextAtMs, needsList: true };
   const actions = due.flatMap(({ claim }) => buildRerun({ queue, revision, claim, inbox }) ?? []);
   return { actions, nextAtMs, needsList: false };
-}
-
-/** True while what a list of Jobs has shown may still be acted on without another one. */
-export function isRecentList(jobsListedAtMs: number, nowMs: number): boolean {
-  return nowMs <= jobsListedAtMs + CREATE_TIMEOUT_MS;
 }
 
 /**

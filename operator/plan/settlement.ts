@@ -66,8 +66,12 @@ function settleIndexes(
   return settle(claim, { judged, result }, { final: false, note: undefined, context });
 }
 
-/** Somebody deletes the Job, and its pods have ended: what had not been done by then is given back. */
+/**
+ * Somebody deletes the Job, and its pods have ended: what had not been done by then is given back. Of a pod that ended
+ * well the Job controller may say nothing more.
+ */
 function judgeDeleted(claim: Claim, pods: PodsOfJob): Judgement {
+  if (!claim.indexes && pods.hasSucceeded) return judgeSuccess(claim, pods);
   const result = { reason: 'JobDeleted', message: 'the Job was deleted' };
   const judged = judgeIndexes(claim, pods, true).judged;
   return { judged, result };

@@ -77,6 +77,14 @@ export interface UnconfirmedClaim {
 /** Whether waiting for a fuller batch makes sense: is a poll under way, and did the one before it come back full? */
 export type Arrivals = 'none' | 'possible' | 'likely';
 
+/** What the polls of a queue have told about what is not in it, epoch ms. */
+export interface Polls {
+  /** Every poll that was sent since then has been answered. */
+  readonly answeredSinceMs: number;
+  /** When the last one began that brought nothing, with no other beside it; 0: none has. */
+  readonly emptyAtMs: number;
+}
+
 /** Everything one decision may look at. */
 export interface Snapshot {
   readonly nowMs: number;
@@ -102,6 +110,7 @@ export interface Snapshot {
   readonly queueInUseBy: string | undefined;
   /** Why the last receive failed, while it still does. */
   readonly receiveProblem: Problem | undefined;
+  readonly polls: Polls;
   readonly rights: KnownRights;
   readonly templateCheck: TemplateCheck;
   /** What was found about the things that a Job needs. */

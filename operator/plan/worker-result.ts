@@ -26,12 +26,22 @@ export function podsOfJobFrom(pods: readonly KubeObject[]): PodsOfJob {
     result: newest && resultOf(newest),
     resultOfIndex: resultsByIndex(byAge),
     ...unfinishedOf(alive),
+    ...successesOf(pods),
   };
 }
 
 function unfinishedOf(alive: readonly KubeObject[]): Pick<PodsOfJob, 'unfinishedIndexes'> {
   const indexes = alive.map(indexOf).filter((index) => Number.isInteger(index));
   return indexes.length > 0 ? { unfinishedIndexes: new Set(indexes) } : {};
+}
+
+function successesOf(pods: readonly KubeObject[]): Pick<PodsOfJob, 'hasSucceeded' | 'succeededIndexes'> {
+  const succeeded = pods.filter((pod) => statusOf(pod).phase === 'Succeeded').map(indexOf);
+  const indexes = succeeded.filter((index) => Number.isInteger(index));
+  return {
+    ...(indexes.length < succeeded.length && { hasSucceeded: true }),
+    ...(indexes.length > 0 && { succeededIndexes: new Set(indexes) }),
+  };
 }
 
 function indexOf({ metadata }: KubeObject): number {
@@ -150,7 +160,8 @@ function wordsOf(report: z.output<typeof reportSchema>): string {
   return report.reason === '' ? figures.join(', ') : `${report.reason} (${figures.join(', ')})`;
 }
 
-function hasEnded(pod: KubeObject): boolean {
+/** True once all containers of a pod have ended, or none of them ever will run. */
+export function hasEnded(pod: KubeObject): boolean {
   const { phase } = statusOf(pod);
   return phase === 'Succeeded' || phase === 'Failed';
 }

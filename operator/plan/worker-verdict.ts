@@ -65,7 +65,8 @@ export function judgeFailure(claim: Claim, pods: PodsOfJob): Judgement {
 
 /**
  * An Indexed Job, whose messages end one by one. `isOver`: none of its indexes runs any more, so what has neither
- * completed nor failed never will.
+ * completed nor failed never will. What a pod of it has done is done all the same: the Job controller need not count the
+ * pods of a Job that is being deleted.
  */
 export function judgeIndexes(claim: Claim, pods: PodsOfJob | undefined, isOver: boolean): Judgement {
   const judged = claim.held.flatMap((message) => judgeIndex(message, claim.indexes, { pods, isOver }) ?? []);
@@ -86,11 +87,17 @@ function judgeIndex(
   context: IndexContext,
 ): Judged | undefined {
   const { index } = message;
-  if (indexes?.completed.has(index)) return { message, means: 'done', retryAfterSeconds: undefined };
+  if (indexes?.completed.has(index) || hasSucceeded(index, context))
+    return { message, means: 'done', retryAfterSeconds: undefined };
   if (!context.isOver && !(indexes?.failed.has(index) && hasBeenHeard(index, context.pods))) return undefined;
   const report = context.pods?.resultOfIndex.get(index);
   const means = report?.exitCode === EX_DATAERR ? 'reject' : 'retry';
   return { message, means, retryAfterSeconds: report?.retryAfterSeconds };
+}
+
+/** While the Job goes on the Job controller will say so itself. */
+function hasSucceeded(index: number, { pods, isOver }: IndexContext): boolean {
+  return isOver && pods?.succeededIndexes?.has(index) === true;
 }
 
 /**

@@ -1,8 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { ANNOTATION_LEDGER } from '../../operator/api/names.ts';
 import type { KubeObject } from '../../operator/ports.ts';
-import { JOBS } from '../../operator/world.ts';
+import { JOBS, PODS } from '../../operator/world.ts';
 import { kubeFailure } from './kubernetes/failures.ts';
+import { jobOf } from './kubernetes/job-controller.ts';
+import { phaseOf } from './kubernetes/kubelet.ts';
 import { SmallWorld } from './small-world.ts';
 
 /** What seeds have found, each as a story of its own; docs/reliability.md tells what it was. */
@@ -83,6 +85,27 @@ test('a message that another operator has given back is not run on the strength 
   expect(world.violations).toEqual([]);
 });
 
+test('a create that nobody answers is not sent again once another operator has taken its Job further', async () => {
+  const world = await aWorld({ ...SPEC, failedJobsHistoryLimit: 0 });
+  world.refusalChance = 1;
+  world.workersRun(2 * MINUTE_MS, 0);
+  const watchSilentUntilMs = world.clock.now() + 10 * MINUTE_MS;
+  Object.assign(world.weatherOf('alpha'), { kubeChance: 1, kubeFaults: ['lost'], watchSilentUntilMs });
+  const id = world.send(world.tenant, '{}');
+  await world.until('its Job is made', () => world.jobs().length === 1, 30_000);
+  const first = world.jobs()[0]?.metadata.name;
+  const others = () => world.jobs().filter(({ metadata }) => metadata.name !== first);
+  world.start('beta');
+  await world.until(
+    'the next run stands alone',
+    () => world.jobs().length === 1 && others().length === 1,
+    MINUTE_MS,
+  );
+  world.refusalChance = 0;
+  await world.until('it is done', () => world.isDone(id), 10 * MINUTE_MS);
+  expect(world.violations).toEqual([]);
+});
+
 describe('requests', () => {
   test('a status that cannot be written is tried ever more seldom', async () => {
     const world = await aWorld();
@@ -130,6 +153,41 @@ describe('settlement', () => {
     expect(world.violations).toEqual([]);
   });
 
+  test.each([
+    ['an Indexed Job', { completionMode: 'Indexed' }],
+    ['any other Job', {}],
+  ])('what %s has done is not done again when somebody deletes it at that moment', async (_, spec) => {
+    const world = await aWorld({ ...SPEC, maxConcurrentJobs: 8, jobTemplate: { spec } });
+    world.workersRun(5_000, 0);
+    world.api.watch(({ plural, object }) => {
+      if (plural !== PODS.plural || phaseOf(object) !== 'Succeeded') return;
+      const { namespace = '', name } = jobOf(object).metadata;
+      if (world.api.get(JOBS, namespace, name)) world.api.delete(JOBS, namespace, name);
+    });
+    // Of about every second one the Job controller says nothing more.
+    const ids = Array.from({ length: 8 }, () => world.send(world.tenant, '{}'));
+    await world.clock.advance(2 * MINUTE_MS);
+    expect(ids.map((id) => world.sqs.places().get(id))).toEqual(ids.map(() => 'deleted'));
+    expect(ids.map((id) => world.book.runsOf(id).length)).toEqual(ids.map(() => 1));
+    expect(world.violations).toEqual([]);
+  });
+
+  test('an index whose pods are refused by their nodes costs no attempt, although others are done', async () => {
+    const queue = { batchSize: 2, batchWindowSeconds: 5 };
+    const oneByOne = { completionMode: 'Indexed', parallelism: 1 };
+    const world = await aWorld({ ...SPEC, queue, jobTemplate: { spec: oneByOne } });
+    world.workersRun(2_000, 0);
+    const ids = ['1', '2'].map((body) => world.send(world.tenant, body));
+    await world.until('the first one runs', () => ids.some((id) => world.book.runsOf(id)[0]?.hasRun), 30_000);
+    world.refusalChance = 1;
+    await world.until('one is done', () => ids.some((id) => world.isDone(id)), MINUTE_MS);
+    await world.clock.advance(MINUTE_MS);
+    world.refusalChance = 0;
+    await world.until('both are done', () => ids.every((id) => world.isDone(id)), 10 * MINUTE_MS);
+    expect(world.jobs()).toHaveLength(1);
+    expect(world.violations).toEqual([]);
+  });
+
   test('a delete that a FIFO queue refused is not owed for ever once nobody reads the queue', async () => {
     const world = await aWorld(withTimeout(10), { fifo: true });
     world.workersRun(30_000, 0);
@@ -145,12 +203,12 @@ describe('settlement', () => {
     expect(world.violations).toEqual([]);
   });
 
-  test('nor once a later message of its group is delivered, because then it has left the queue unseen', async () => {
+  /** One that has left the queue unseen: by a receive whose answer nobody got, and which was its last. */
+  async function aWorldThatOwesADelete(): Promise<SmallWorld> {
     const world = await aWorld(withTimeout(10), { fifo: true });
     world.workersRun(30_000, 0);
     const id = world.send(world.tenant, '{}', undefined, 'group');
     await world.until('its Job is made', () => world.jobs().length === 1, 30_000);
-    // As when receives whose answers nobody got were its last ones.
     world.api.watch(({ object }) => {
       if (object.metadata.annotations?.[ANNOTATION_LEDGER]?.includes('refusedAtMs')) world.sqs.expire(id);
     });
@@ -160,11 +218,24 @@ describe('settlement', () => {
     world.weatherOf('alpha').sqsChance = 0;
     // It tells what is owed before it receives.
     world.start();
-    await world.clock.advance(2 * MINUTE_MS);
-    expect(owing(world)).toHaveLength(1);
-    const next = world.send(world.tenant, '{}', undefined, 'group');
-    await world.until('the next one is done', () => world.isDone(next), 5 * MINUTE_MS);
     await world.clock.advance(MINUTE_MS);
+    expect(owing(world)).toHaveLength(1);
+    return world;
+  }
+
+  test('nor once a later message of its group is delivered, because then it has left the queue unseen', async () => {
+    const world = await aWorldThatOwesADelete();
+    const next = world.send(world.tenant, '{}', undefined, 'group');
+    await world.until('the next one is made', () => world.book.runsOf(next).length === 1, 10_000);
+    await world.clock.advance(5_000);
+    expect(owing(world).map(({ metadata }) => metadata.name)).toEqual([world.book.runsOf(next)[0]?.name]);
+    await world.until('the next one is done', () => world.isDone(next), 5 * MINUTE_MS);
+    expect(world.violations).toEqual([]);
+  });
+
+  test('nor once polls have brought nothing for longer than a receive could hide it', async () => {
+    const world = await aWorldThatOwesADelete();
+    await world.clock.advance(2 * MINUTE_MS);
     expect(owing(world)).toEqual([]);
     expect(world.violations).toEqual([]);
   });

@@ -264,6 +264,7 @@ export function aSnapshot(parts: Partial<Snapshot> = {}): Snapshot {
     observation: reachable(),
     queueInUseBy: undefined,
     receiveProblem: undefined,
+    polls: { answeredSinceMs: NOW_MS, emptyAtMs: 0 },
     rights: { isTried: true, missing: undefined, copying: undefined },
     templateCheck: { kind: 'valid' },
     preflight: {},

@@ -78,13 +78,27 @@ export async function endIndex(
   index: number,
   ending: Ending,
 ): Promise<void> {
+  await endThisPod(client, await podOfIndex(client, job, index), ending);
+}
+
+/** The node will not have the pod of one index of an Indexed Job. */
+export async function refuseIndex(client: RestClient, job: KubeObject, index: number): Promise<void> {
+  const pod = await podOfIndex(client, job, index);
+  const message = 'Pod was rejected: Allocate failed due to no healthy devices present';
+  await patchStatus(client, pod, { phase: 'Failed', reason: 'UnexpectedAdmissionError', message });
+}
+
+async function podOfIndex(client: RestClient, job: KubeObject, index: number): Promise<KubeObject> {
+  const isOpen = (pod: KubeObject) =>
+    indexOf(pod) === index && !['Failed', 'Succeeded'].includes(Object(pod['status']).phase);
   const pods = await eventually(
-    async () => (await podsOf(client, job)).filter((pod) => indexOf(pod) === index),
+    async () => (await podsOf(client, job)).filter(isOpen),
     ({ length }) => length > 0,
     { what: `a pod of index ${index} of Job ${job.metadata.name}` },
   );
   const [pod] = pods;
-  if (pod) await endThisPod(client, pod, ending);
+  if (pod === undefined) throw new Error('the list was just seen to hold a pod');
+  return pod;
 }
 
 function indexOf({ metadata }: KubeObject): number {

@@ -5,7 +5,7 @@ import { SECRETS } from '../../../operator/world.ts';
 import { eventually, eventuallyEqual } from '../../support/eventually.ts';
 import { OperatorStage } from '../../support/operator-stage.ts';
 import { jobTemplate, ledgerOf, QueueCase } from '../../support/queue-case.ts';
-import { endIndex, endPod } from '../../support/worker-pods.ts';
+import { endIndex, endPod, refuseIndex } from '../../support/worker-pods.ts';
 
 /** Batches, Indexed Jobs, FIFO groups and payloads of every size, with the whole operator on a real API server. */
 const CASES = ['batch', 'window', 'conflict', 'indexed', 'fifo', 'large', 'reject', 'copy'];
@@ -128,6 +128,8 @@ test.concurrent('an Indexed Job is settled index by index while others run', asy
     { what: 'the first message to be deleted' },
   );
   expect(await queue.counts()).toEqual({ visible: 0, inFlight: 2 });
+  // Which costs no attempt: the Job controller makes another pod.
+  await refuseIndex(stage.client, job, 2);
   await endIndex(stage.client, job, 1, { exitCode: 1, message: 'broken' });
   const again = await queue.jobThat('runs the second again beside it', holds(second));
   expect(ledgerOf(again).attempt).toBe(2);

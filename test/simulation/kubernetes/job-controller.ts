@@ -9,6 +9,8 @@ import { judgeFailedPod } from './pod-failure.ts';
 const TRACKING = 'batch.kubernetes.io/job-tracking';
 /** The label of a pod with the uid of its Job. */
 export const JOB_UID = 'batch.kubernetes.io/controller-uid';
+/** Doubled with every failure of an index. */
+const MIN_PAUSE_MS = 10_000;
 const JOB_NAME = 'batch.kubernetes.io/job-name';
 const INDEX = 'batch.kubernetes.io/job-completion-index';
 
@@ -20,7 +22,7 @@ export interface JobControllerOptions {
 
 /**
  * The Job controller: NonIndexed and Indexed Jobs, parallelism, podFailurePolicy, `backoffLimit` and
- * `backoffLimitPerIndex` of 0, `activeDeadlineSeconds`. Complete and Failed come only after all pods have ended
+ * `backoffLimitPerIndex`, `activeDeadlineSeconds`. Complete and Failed come only after all pods have ended
  * (since 1.31). A Job that is being deleted gets no new pods; whether those that end are still counted is a matter of
  * chance, as it is with the real one.
  */
@@ -127,12 +129,28 @@ export class JobController {
     if (action === 'FailJob') {
       state.failing ??= { reason: 'PodFailurePolicy', message };
       this.#endPods(job, state);
-    } else if (Object(job['spec'])['backoffLimitPerIndex'] !== undefined) state.failedIndexes.add(index);
+    } else if (action === 'FailIndex') state.failedIndexes.add(index);
+    else if (Object(job['spec'])['backoffLimitPerIndex'] !== undefined) this.#countFailure(job, state, index);
     else if (!state.failing) {
       const words = 'Job has reached the specified backoff limit';
       state.failing = { reason: 'BackoffLimitExceeded', message: words };
       this.#endPods(job, state);
     }
+  }
+
+  /** Another pod after a while, or none any more. */
+  #countFailure(job: KubeObject, state: JobState, index: number): void {
+    const failures = (state.failuresOfIndex.get(index) ?? 0) + 1;
+    state.failuresOfIndex.set(index, failures);
+    if (failures > Number(Object(job['spec'])['backoffLimitPerIndex'])) {
+      state.failedIndexes.add(index);
+      return;
+    }
+    state.pausing.add(index);
+    this.#options.clock.after(MIN_PAUSE_MS * 2 ** (failures - 1), () => {
+      state.pausing.delete(index);
+      this.#sync(job);
+    });
   }
 
   #endPods(job: KubeObject, state: JobState): void {

@@ -10,6 +10,9 @@ export interface JobState {
   /** Names of pods that have not ended, by index; a Job that is not Indexed has one at 0. */
   readonly pods: Map<number, string>;
   podsMade: number;
+  /** How many pods of an index have failed, and the indexes that wait before they get another one. */
+  readonly failuresOfIndex: Map<number, number>;
+  readonly pausing: Set<number>;
   failures: number;
   startTime: string | undefined;
   /** Why the Job is to fail, once that is known; pods are ended first. */
@@ -26,6 +29,8 @@ export function newState(job: KubeObject): JobState {
     failedIndexes: new Set(),
     pods: new Map(),
     podsMade: 0,
+    failuresOfIndex: new Map(),
+    pausing: new Set(),
     failures: 0,
     startTime: undefined,
     failing: undefined,
@@ -57,7 +62,7 @@ export function startable(state: JobState): readonly number[] {
   for (let index = 0; index < state.completions; index += 1) {
     if (state.pods.size + indexes.length >= state.parallelism) break;
     const isOpen = !state.completed.has(index) && !state.failedIndexes.has(index);
-    if (isOpen && !state.pods.has(index)) indexes.push(index);
+    if (isOpen && !state.pods.has(index) && !state.pausing.has(index)) indexes.push(index);
   }
   return indexes;
 }

@@ -76,12 +76,23 @@ export class Book {
     return this.runsOf(messageId).some((run) => Book.unitOf(run, messageId)?.state === 'done');
   }
 
-  /** True when it may be deleted: it is done, or exit code 0 stands alone since the pod that contradicted it is gone. */
+  /**
+   * True when it may be deleted: it is done, or exit code 0 stands alone since the pod that contradicted it is gone. A Job
+   * that is being deleted need not say so: its pod's word will do.
+   */
   mayBeDeleted(messageId: string): boolean {
-    if (this.isDone(messageId)) return true;
+    if (this.isDone(messageId) || this.runsOf(messageId).some((run) => this.#hasSaidDone(run, messageId)))
+      return true;
     return this.runsOf(messageId).some(
       (run) => run.finished === 'complete' && !run.isIndexed && !this.#hasPods(run),
     );
+  }
+
+  #hasSaidDone(run: Run, messageId: string): boolean {
+    const unit = Book.unitOf(run, messageId);
+    const outcome = unit && this.#lastOutcome(run, run.isIndexed ? unit.index : 0);
+    if (!outcome || !run.deleting || outcome.exitCode !== 0) return false;
+    return run.isIndexed || outcome.done.has(unit.index);
   }
 
   #hasPods({ uid, namespace }: Run): boolean {

@@ -168,6 +168,7 @@ describe('a create whose answer is lost', () => {
   test('and that reading does not find is remembered as it was, until it is answered', async () => {
     const action = await lost();
     expect(stage.subject.session.unconfirmed()).toEqual([{ action, sentAtMs: stage.clock.now() }]);
+    await stage.apply({ kind: 'listJobs' });
     await stage.apply(action);
     expect(stage.subject.session.unconfirmed()).toEqual([]);
   });

@@ -66,6 +66,13 @@ describe('pods', () => {
     expect(await observe(claim)).toMatchObject({ known: 1, requests: 1 });
   });
 
+  test('that the watch has seen end count still when they are gone by then', async () => {
+    const claim = claimOf(1, { deleting: true });
+    pod(claim, ENDED, true);
+    stage.kube.delete(PODS, 'shop', `${claim.job.metadata.name}-pod`);
+    expect(await observe(claim)).toEqual({ codes: [3], known: 1, failures: 0, requests: 1 });
+  });
+
   test('of many Jobs are read with one list', async () => {
     const claims = [1, 2, 3, 4, 5].map((number) => claimOf(number));
     for (const claim of claims) pod(claim, ENDED, false);

@@ -7,7 +7,6 @@ import type { DispatchContext } from '../../../operator/plan/judged-message.ts';
 import type { InboxMessage } from '../../../operator/plan/message.ts';
 import { MAX_BATCH_BYTES } from '../../../operator/plan/messages-file.ts';
 import type { Action, ClaimAction } from '../../../operator/plan/plan.ts';
-import type { UnconfirmedClaim } from '../../../operator/plan/snapshot.ts';
 import {
   aClaim,
   aMessage,
@@ -203,26 +202,6 @@ describe('the messages of a settled batch', () => {
     const running = aClaim({ ...parts, fates: { released: '1' } });
     const inbox = changed(messages(2), { receiveCount: 2 });
     expect(jobs(planDispatch(inbox, contextOf({ claims: [running] })).actions)).toEqual([[2]]);
-  });
-});
-
-describe('a create that was never answered', () => {
-  const inbox = messages(1, 2);
-  const [action] = claims(planDispatch(inbox, contextOf()).actions);
-  const unconfirmed: UnconfirmedClaim[] = action ? [{ action, sentAtMs: NOW_MS - 1_000 }] : [];
-
-  test('is sent again exactly as it was, and never regrouped with what came since', () => {
-    const plan = planDispatch([...inbox, ...messages(3)], contextOf({ unconfirmed }));
-    expect(claims(plan.actions)[0]).toBe(action);
-    expect(jobs(plan.actions)).toEqual([[1, 2], [3]]);
-  });
-
-  test('with a member gone waits until it must have arrived, and then for a list', () => {
-    const rest = messages(2);
-    expect(planDispatch(rest, contextOf({ unconfirmed })).actions).toEqual([]);
-    const later = contextOf({ unconfirmed, nowMs: NOW_MS + 10_000 });
-    expect(kinds(planDispatch(rest, later).actions)).toEqual(['listJobs']);
-    expect(jobs(planDispatch(rest, contextOf()).actions)).toEqual([[2]]);
   });
 });
 

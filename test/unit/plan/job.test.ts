@@ -117,6 +117,17 @@ describe('buildJob', () => {
     });
   });
 
+  test('has pods of an index replaced that their node refuses, and only those', () => {
+    const template = { spec: { containers: [{ name: 'main', image: 'worker:1' }] } };
+    const queue = aQueue({ spec: { jobTemplate: { spec: { completionMode: 'Indexed', template } } } });
+    const { spec } = readJob(queue);
+    expect(spec).toMatchObject({ completions: 1, backoffLimitPerIndex: 6 });
+    expect(Object(spec.podFailurePolicy).rules.at(-1)).toEqual({
+      action: 'FailIndex',
+      onExitCodes: { operator: 'NotIn', values: [0] },
+    });
+  });
+
   test('keeps what the user wrote, also fields that the operator does not know', () => {
     const queue = aQueue({
       podMetadata: { labels: { team: 'shop' }, annotations: { note: 'mine' } },

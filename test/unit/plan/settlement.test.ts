@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { ANNOTATION_LEDGER } from '../../../operator/api/names.ts';
-import type { Claim, PodsOfJob } from '../../../operator/plan/job-facts.ts';
+import type { Claim, PodsOfJob, WorkerReport } from '../../../operator/plan/job-facts.ts';
 import type { InboxMessage, Message } from '../../../operator/plan/message.ts';
 import type { Action } from '../../../operator/plan/plan.ts';
 import { planSettlement, type SettlementContext } from '../../../operator/plan/settlement.ts';
@@ -36,6 +36,7 @@ function plan(claim: Claim, context: Partial<SettlementContext> = {}) {
     deadLetterArn: DEAD_LETTER_ARN,
     maxReceiveCount: 5,
     retentionSeconds: 345_600,
+    polls: { answeredSinceMs: NOW_MS, emptyAtMs: 0 },
     ...context,
   });
 }
@@ -177,6 +178,14 @@ describe('a Job that somebody deletes while it runs', () => {
     expect(plan(claim, { pods: pods(claim, { terminating: 1 }) })).toEqual([]);
   });
 
+  test.each<[string, Partial<WorkerReport>, string]>([
+    ['does nothing again for what its pod has done', { exitCode: 0 }, '0 delete'],
+    ['gives back what its pod calls undone', { exitCode: 0, rejectedIndexes: '0' }, '0 release'],
+  ])('%s', (_, report, expected) => {
+    const result = { reason: 'Completed', message: '', ...report };
+    expect(told(plan(claim, { pods: pods(claim, { hasSucceeded: true, result }) }))).toEqual([expected]);
+  });
+
   test('gives its messages back then', () => {
     const actions = plan(claim, { pods: pods(claim) });
     expect(actions).toMatchObject([{ kind: 'settle', final: true, result: { reason: 'JobDeleted' } }]);
@@ -281,6 +290,16 @@ describe('of a message group', () => {
     ]);
   });
 
+  /** All answered since the refusal, and an empty one that began so much later. */
+  const polls = (ms: number) => ({ answeredSinceMs: NOW_MS - 60_000, emptyAtMs: NOW_MS + ms });
+
+  test.each([
+    ['one that began before its visibility timeout must be over', polls(360_000)],
+    ['one after another that was not answered', { ...polls(360_001), answeredSinceMs: NOW_MS + 1 }],
+  ])('an empty poll tells nothing about it: %s', (_, brought) => {
+    expect(plan(waiting, { polls: brought, pods: pods(waiting) })).toEqual([]);
+  });
+
   const later = anInboxMessage({ ...aGroupMessage(4), receivedAtMs: NOW_MS + 1 });
 
   test.each<[string, Partial<InboxMessage>]>([
@@ -297,6 +316,7 @@ describe('of a message group', () => {
     ['no BatchQueue polls any more', waiting, { queue: undefined }],
     ['another queue is polled now', waiting, { queueArn: QUEUE.arn }],
     ['it has been received as often as it may', waiting, { maxReceiveCount: 1 }],
+    ['polls have brought nothing for long enough', waiting, { polls: polls(360_001) }],
     ['a later message of its group is received', waiting, { inbox: [later] }],
     [
       'a Job holds a later message of its group',
@@ -360,6 +380,12 @@ describe('an Indexed Job', () => {
   test('does nothing again for an index that is settled', () => {
     const claim = aClaim({ ...parts, completedIndexes: '0', fates: { deleted: '0' } });
     expect(plan(claim)).toEqual([]);
+  });
+
+  test('that somebody deletes as a pod of it succeeds gives back the others', () => {
+    const claim = aClaim({ ...parts, completedIndexes: '0', deleting: true });
+    const ended = pods(claim, { succeededIndexes: new Set([2]) });
+    expect(told(plan(claim, { pods: ended }))).toEqual(['0 delete', '1 release', '2 delete']);
   });
 
   test('drops its finalizer with its end', () => {

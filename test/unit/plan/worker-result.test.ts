@@ -44,6 +44,19 @@ describe('podsOfJobFrom', () => {
     });
   });
 
+  test('tells which pods have succeeded', () => {
+    const index = (number: string) => ({ 'batch.kubernetes.io/job-completion-index': number });
+    const pods = [
+      aPod({ phase: 'Succeeded', annotations: index('2') }),
+      aPod({ phase: 'Failed', annotations: index('1') }),
+      aPod({ annotations: index('0') }),
+    ];
+    expect(podsOfJobFrom(pods).succeededIndexes).toEqual(new Set([2]));
+    expect(podsOfJobFrom(pods).hasSucceeded).toBeUndefined();
+    expect(podsOfJobFrom([aPod({ phase: 'Succeeded' })])).toMatchObject({ hasSucceeded: true });
+    expect(podsOfJobFrom([aPod({ phase: 'Failed' })]).hasSucceeded).toBeUndefined();
+  });
+
   test.each<[string, PodParts, number, number]>([
     ['runs', {}, 1, 0],
     ['has not been scheduled', { phase: 'Pending' }, 1, 0],

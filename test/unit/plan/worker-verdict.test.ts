@@ -134,6 +134,12 @@ describe('an Indexed Job', () => {
     expect(letters(judgeIndexes(running, pods, true))).toBe('ntnt');
   });
 
+  test('takes the word of a pod that has succeeded once it is over, because nobody may count it any more', () => {
+    const pods = { ...podsWith(undefined), succeededIndexes: new Set([1]) };
+    expect(letters(judgeIndexes(running, pods, true))).toBe('nnnt');
+    expect(letters(judgeIndexes(running, pods, false))).toBe('n-nt');
+  });
+
   test('gives back what has not ended once it is over', () => {
     expect(letters(judgeIndexes(running, podsWith(undefined), true))).toBe('ntnt');
   });
