@@ -13,20 +13,17 @@ import { keepPayload, makePayload, ownPayload } from './payload-secrets.ts';
 type Adopt = Extract<Action, { kind: 'adopt' }>;
 
 /**
- * Creates the Job that holds the messages. Sent only while the lease of each outlives the request, and sent again only
- * while a list of the Jobs is recent. Crash before the answer: they are delivered again, meet the Job (under the same
- * name, or in a list), and are adopted.
+ * Creates the Job that holds the messages. Sent only while the lease of each outlives the request. Crash before the
+ * answer: they are delivered again, meet the Job (under the same name, or in a list), and are adopted.
  */
 export async function claim(action: ClaimAction, subject: Subject, world: World): Promise<void> {
   const { messages, job } = action;
   const { session } = subject;
   const { name } = job.metadata;
   assertLeases(messages, world);
-  const isAgain = session.isUnconfirmed(name);
   try {
     await makePayload(action, world);
     assertLeases(messages, world);
-    if (isAgain) assertRecentList(subject, world);
     const { object, isNew } = await createOrMeet(job, world, () => session.noteUnconfirmed(action));
     session.noteConfirmed(name);
     session.noteCreation(name);

@@ -166,11 +166,6 @@ export class QueueSession {
     return [...this.#unconfirmed.values()];
   }
 
-  /** True while the create of this Job was never answered. */
-  isUnconfirmed(jobName: string): boolean {
-    return this.#unconfirmed.has(jobName);
-  }
-
   /** A create was sent and nobody knows whether it was carried out. */
   noteUnconfirmed(action: ClaimAction): void {
     this.#unconfirmed.set(action.job.metadata.name, { action, sentAtMs: this.#clock.now() });

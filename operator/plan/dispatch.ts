@@ -9,7 +9,7 @@ import { groupOf, ledgerMessageFrom, messageKey } from './ledger.ts';
 import type { InboxMessage } from './message.ts';
 import { inOrder } from './message-group.ts';
 import type { Action, ClaimAction, ReleaseAction } from './plan.ts';
-import { resend } from './unanswered.ts';
+import { whenCertain } from './unanswered.ts';
 
 /** What to do now, and when to look again although nothing has happened (epoch ms; undefined: never). */
 export interface Dispatch {
@@ -44,9 +44,9 @@ export function planDispatch(inbox: readonly InboxMessage[], context: DispatchCo
     unconfirmedIds: idsIn(context.unconfirmed.map(({ action }) => action)),
   };
   const judged = inbox.map((message) => judge(message, view));
-  const { again, taken, needsList, againAtMs } = resend(inbox, judged, context);
-  const runnable = judged.flatMap((one) => (one.kind === 'run' && !taken.has(one.message.id) ? [one] : []));
+  const runnable = judged.flatMap((one) => (one.kind === 'run' ? [one] : []));
   const formed = batches(runnable, judged, context);
+  const { needsList, lookAgainAtMs } = whenCertain(context.unconfirmed, context.nowMs);
   return {
     actions: [
       ...judged.flatMap(({ kind, message }): Action[] =>
@@ -54,11 +54,10 @@ export function planDispatch(inbox: readonly InboxMessage[], context: DispatchCo
       ),
       ...adoptions(judged),
       ...releases(judged, view),
-      ...again,
       ...formed.closed.flatMap((batch) => claimOrRelease(batch, context)),
       ...(needsList || formed.needsList ? [{ kind: 'listJobs' } as const] : []),
     ],
-    lookAgainAtMs: earliest([formed.closesAtMs, againAtMs]),
+    lookAgainAtMs: earliest([formed.closesAtMs, lookAgainAtMs]),
   };
 }
 
@@ -96,9 +95,9 @@ function judgeUnheld(
 ): JudgedMessage {
   if (fate === 'deleted') return { kind: 'discard', message };
   if (claim && isOvertaken(message, claim)) return { kind: 'forget', message };
+  // Its Job may still come: then it would run, or somebody else would have it, beside that.
+  if (context.unconfirmedIds.has(message.id)) return { kind: 'wait', message };
   const reason = whyGiveBack(message, fate, context);
-  // Its Job may still come: then somebody else would have the message beside it.
-  if (reason !== undefined && context.unconfirmedIds.has(message.id)) return { kind: 'wait', message };
   if (reason !== undefined) return { kind: 'giveBack', message, reason };
   return context.queue && context.revision ? run(message, claim) : { kind: 'wait', message };
 }

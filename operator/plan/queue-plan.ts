@@ -20,7 +20,6 @@ import type { Revision } from './revision-facts.ts';
 import { planSettlement, type SettlementContext } from './settlement.ts';
 import type { Snapshot } from './snapshot.ts';
 import { planStatus, type StatusSubject } from './status.ts';
-import { unanswered } from './unanswered.ts';
 
 /** While pods of a deleted Job are ending, nothing tells us when they have: look again after this long. */
 const STOPPING_RECHECK_MS = 1_000;
@@ -92,14 +91,13 @@ function isCreate(action: Action): action is CreateAction {
  * the inbox until it stands.
  */
 function roomForJobs(queue: BatchQueue, snapshot: Snapshot): number {
-  const { claims, pods } = snapshot;
+  const { claims, pods, unconfirmed } = snapshot;
   const newest = newestClaims(claims);
   const isUnread = (claim: Claim) => needsPods(claim) && !pods.has(claim.job.metadata.name);
   const taken = claims.filter(
     (claim) => isActive(claim) || isUnread(claim) || awaitsRerun(claim, newest, { pods, queue }),
   );
-  const open = unanswered(snapshot);
-  return queue.spec.maxConcurrentJobs - taken.length - open.length;
+  return queue.spec.maxConcurrentJobs - taken.length - unconfirmed.length;
 }
 
 function polledQueueOf({

@@ -68,9 +68,6 @@ describe('the table of planDispatch', () => {
 
     expect(underWay).toHaveLength(1);
     expect(plan(anInboxMessage(parts), { ...context, underWay })).toEqual([]);
-    // Sent again, because nobody had answered.
-    const unconfirmed = underWay.map((one) => ({ action: one, sentAtMs: NOW_MS - 60_000 }));
-    expect(plan(anInboxMessage(parts), { ...context, underWay, unconfirmed })).toEqual([]);
   });
 
   test('a message whose create was never answered is not given back before its Job can come no more', () => {

@@ -70,7 +70,7 @@ describe('intake', () => {
     expect(next.actions).toEqual([]);
     expect(next.intake).toMatchObject({ room: 1 });
     const unconfirmed = underWay.map((action) => ({ action, sentAtMs: NOW_MS }));
-    expect(plan({ ...snapshot, underWay, unconfirmed }).intake).toMatchObject({ room: 1 });
+    expect(plan({ ...snapshot, unconfirmed }).actions).toEqual([]);
   });
 
   const fifo = { ...QUEUE, url: `${QUEUE.url}.fifo`, arn: `${QUEUE.arn}.fifo` };

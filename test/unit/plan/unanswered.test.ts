@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { planDispatch } from '../../../operator/plan/dispatch.ts';
 import type { DispatchContext } from '../../../operator/plan/judged-message.ts';
+import { CREATE_TIMEOUT_MS } from '../../../operator/plan/lease.ts';
 import { parseLedger } from '../../../operator/plan/ledger.ts';
 import type { InboxMessage } from '../../../operator/plan/message.ts';
 import type { Action, ClaimAction } from '../../../operator/plan/plan.ts';
 import type { UnconfirmedClaim } from '../../../operator/plan/snapshot.ts';
+import { whenCertain } from '../../../operator/plan/unanswered.ts';
 import {
   aClaim,
   anInboxMessage,
@@ -55,57 +57,53 @@ function kinds(actions: readonly Action[]): readonly string[] {
 }
 
 /** The create of these messages, as it was sent a second ago. */
-function sent(inbox: readonly InboxMessage[], claims: DispatchContext['claims'] = []): UnconfirmedClaim[] {
-  const [action] = creates(planDispatch(inbox, contextOf({ claims })).actions);
+function sent(inbox: readonly InboxMessage[]): UnconfirmedClaim[] {
+  const [action] = creates(planDispatch(inbox, contextOf()).actions);
   return action ? [{ action, sentAtMs: SENT_MS }] : [];
 }
 
 describe('a create that was never answered', () => {
   const inbox = messages([1, 2]);
   const unconfirmed = sent(inbox);
+  const certainAtMs = SENT_MS + CREATE_TIMEOUT_MS + 1;
 
-  test('is sent again exactly as it was, and never regrouped with what came since', () => {
+  test('keeps its messages while it may come, and is never regrouped with what came since', () => {
     const plan = planDispatch([...inbox, ...messages([3])], contextOf({ unconfirmed }));
-    expect(creates(plan.actions)[0]).toBe(unconfirmed[0]?.action);
-    expect(jobs(plan.actions)).toEqual([['1', '2'], ['3']]);
+    expect(jobs(plan.actions)).toEqual([['3']]);
+    expect(plan.lookAgainAtMs).toBe(certainAtMs);
   });
 
-  test.each([
-    ['from before it was sent', { jobsListedAtMs: SENT_MS }],
-    ['that is too old', { jobsListedAtMs: NOW_MS + 5_000, nowMs: NOW_MS + 9_001 }],
-  ])('is not sent again on the strength of a list %s', (_, parts) => {
-    const { actions } = planDispatch(inbox, contextOf({ unconfirmed, ...parts }));
-    expect(kinds(actions)).toEqual(['listJobs']);
+  test('is not sent again on the strength of a list: only one that begins when it can come no more tells', () => {
+    const listed = contextOf({ unconfirmed, jobsListedAtMs: NOW_MS });
+    expect(kinds(planDispatch(inbox, listed).actions)).toEqual([]);
+    expect(kinds(planDispatch(inbox, { ...listed, nowMs: certainAtMs }).actions)).toEqual(['listJobs']);
+  });
+
+  test('keeps what is left of its messages, too', () => {
+    const rest = messages([2]);
+    expect(planDispatch(rest, contextOf({ unconfirmed })).actions).toEqual([]);
+    expect(jobs(planDispatch(rest, contextOf()).actions)).toEqual([['2']]);
   });
 
   test.each<[string, ClaimParts]>([
     ['to the next run', { run: 2, outcome: 'failed' }],
     ['to the end, in a later run', { run: 2, outcome: 'failed', settled: true }],
     ['to the next attempt', { attempt: 2 }],
-  ])('is not sent again when somebody has taken one of its messages %s', (_, parts) => {
+  ])('makes no Job when somebody has taken one of its messages %s', (_, parts) => {
     const claims = [aClaim({ message: { id: messageId(1), receiveCount: 1 }, ...parts })];
     const at = (nowMs: number) => planDispatch(inbox, contextOf({ claims, unconfirmed, nowMs })).actions;
     expect(jobs(at(NOW_MS))).toEqual([]);
-    // It may still come, and then with both of them.
-    expect(jobs(at(SENT_MS + 4_001))).toEqual([]);
-    expect(kinds(at(SENT_MS + 4_001))).toContain('listJobs');
+    expect(jobs(at(certainAtMs))).toEqual([]);
+    expect(kinds(at(certainAtMs))).toContain('listJobs');
   });
+});
 
-  test('is sent again after a list that shows the attempt before it', () => {
-    const before = { attempt: 1, outcome: 'failed', settled: true } as const;
-    const claims = [1, 2].map((number) => aClaim({ message: { id: messageId(number) }, ...before }));
-    const again = messages([1, 2], { receiveCount: 2 });
-    const open = sent(again, claims);
-    expect(open).toHaveLength(1);
-    const { actions } = planDispatch(again, contextOf({ claims, unconfirmed: open }));
-    expect(actions).toEqual([open[0]?.action]);
+test('of several creates each is looked for when it can come no more', () => {
+  const open = [...sent(messages([1])), ...sent(messages([2]))].map((one, index) => {
+    return { ...one, sentAtMs: NOW_MS + index * 1_000 };
   });
-
-  test('with a member gone waits until it must have arrived, and then for a list', () => {
-    const rest = messages([2]);
-    expect(planDispatch(rest, contextOf({ unconfirmed })).actions).toEqual([]);
-    const later = contextOf({ unconfirmed, nowMs: NOW_MS + 10_000 });
-    expect(kinds(planDispatch(rest, later).actions)).toEqual(['listJobs']);
-    expect(jobs(planDispatch(rest, contextOf()).actions)).toEqual([['2']]);
-  });
+  const firstMs = NOW_MS + CREATE_TIMEOUT_MS + 1;
+  expect(whenCertain(open, NOW_MS)).toEqual({ needsList: false, lookAgainAtMs: firstMs });
+  expect(whenCertain(open, firstMs)).toEqual({ needsList: true, lookAgainAtMs: firstMs + 1_000 });
+  expect(whenCertain([], NOW_MS)).toEqual({ needsList: false, lookAgainAtMs: undefined });
 });
