@@ -113,18 +113,15 @@ export function fateIn(claim: Claim, messageId: string): Fate | undefined {
 
 /**
  * The claim that counts for each message, by `messageKey`: the one with the highest attempt, and of that the newest run.
- * Before any other the one that may still run it: a create that came late, under a name that had become free, may have
- * made an earlier run once more.
  */
 export const newestClaims: (claims: readonly Claim[]) => ReadonlyMap<string, Claim> = remember(findNewest);
 
 function findNewest(claims: readonly Claim[]): ReadonlyMap<string, Claim> {
   const newest = new Map<string, Claim>();
   for (const claim of claims) {
-    for (const [index, key] of keysOf(claim).entries()) {
+    for (const key of keysOf(claim)) {
       const known = newest.get(key);
-      if (!known || counts({ claim, index }, { claim: known, index: keysOf(known).indexOf(key) }))
-        newest.set(key, claim);
+      if (!known || isNewer(claim, known)) newest.set(key, claim);
     }
   }
   return newest;
@@ -134,25 +131,6 @@ function findNewest(claims: readonly Claim[]): ReadonlyMap<string, Claim> {
 const keysOf = remember(({ ledger }: Claim) => {
   return (ledger?.messages ?? []).map(({ id }) => messageKey(ledger?.queue, id));
 });
-
-interface Place {
-  readonly claim: Claim;
-  /** Of the message in it. */
-  readonly index: number;
-}
-
-/** True when of two claims of a message the first one counts. */
-function counts(a: Place, b: Place): boolean {
-  const runs = mayRun(a);
-  return runs === mayRun(b) ? isNewer(a.claim, b.claim) : runs;
-}
-
-function mayRun({ claim, index }: Place): boolean {
-  const { indexes, held } = claim;
-  if (claim.settled || !isActive(claim)) return false;
-  if (indexes?.completed.has(index) || indexes?.failed.has(index)) return false;
-  return held.some((message) => message.index === index);
-}
 
 function isNewer(a: Claim, b: Claim): boolean {
   return attemptOf(a) - attemptOf(b) > 0 || (attemptOf(a) === attemptOf(b) && runOf(a) > runOf(b));

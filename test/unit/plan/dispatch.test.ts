@@ -11,7 +11,6 @@ import { MAX_SECRET_BYTES } from '../../../operator/plan/messages-file.ts';
 import type { Action } from '../../../operator/plan/plan.ts';
 import {
   aClaim,
-  aMessage,
   anInboxMessage,
   aQueue,
   aRevision,
@@ -248,28 +247,6 @@ describe('newestClaims', () => {
           [messageKey(QUEUE, messageId(2)), other],
         ]),
       );
-    }
-  });
-
-  test('finds an earlier run that may still run before a later one that has ended', () => {
-    const late = aClaim();
-    const key = messageKey(QUEUE, MESSAGE_ID);
-    for (const parts of [{ run: 2 }, { run: 2, settled: true }, { attempt: 2, settled: true }]) {
-      const ended = aClaim({ outcome: 'failed', ...parts });
-      expect(newestClaims([late, ended]).get(key)).toBe(late);
-      expect(newestClaims([ended, late]).get(key)).toBe(late);
-    }
-  });
-
-  test('leaves aside an earlier Job that runs others, and this message no more', () => {
-    const messages = [messageId(1), messageId(2)].map((id) => aMessage({ id }));
-    const second = aClaim({ message: { id: messageId(2) }, attempt: 2, outcome: 'failed' });
-    const key = messageKey(QUEUE, messageId(2));
-    const template = { spec: { containers: [{ name: 'worker', image: 'worker:1' }] } };
-    const queue = aQueue({ spec: { jobTemplate: { spec: { completionMode: 'Indexed', template } } } });
-    for (const parts of [{ fates: { released: '1' } }, { failedIndexes: '1' }, { completedIndexes: '1' }]) {
-      const first = aClaim({ queue, messages, ...parts });
-      expect(newestClaims([first, second]).get(key)).toBe(second);
     }
   });
 

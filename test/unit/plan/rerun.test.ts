@@ -138,15 +138,6 @@ describe('an infrastructure fault', () => {
     expect([1, 2, 3, 6, 50].map(rerunDelayMs)).toEqual([10_000, 20_000, 40_000, 300_000, 300_000]);
   });
 
-  test('is not run again while an earlier run is there once more, and then owes nothing', () => {
-    const late = aClaim();
-    const claim = failed({ run: 2 });
-    const pods = podsOf(claim, { neverStarted: true });
-    expect(planReruns([late, claim], contextOf({ pods })).actions).toEqual([]);
-    const { actions } = planQueue(aSnapshot({ claims: [late, claim], pods }), undefined);
-    expect(actions).toMatchObject([{ kind: 'settle', claim, note: 'superseded', verdicts: [], final: true }]);
-  });
-
   test('takes the receipt handle of a delivery that came meanwhile', () => {
     const claim = failed();
     const again = anInboxMessage({ receiveCount: 2, receiptHandle: 'newest' });
