@@ -3,7 +3,7 @@ import { newestClaims } from './claim.ts';
 import type { Claim } from './job-facts.ts';
 import { settledThrough } from './ledger.ts';
 import type { QueueRef } from './message.ts';
-import type { Lease, Settle } from './plan.ts';
+import type { Lease } from './plan.ts';
 import { readerKey } from './queue-reader.ts';
 import { isSuperseded } from './rerun.ts';
 import type { Snapshot } from './snapshot.ts';
