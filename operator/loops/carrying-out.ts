@@ -1,27 +1,33 @@
 import { groupOf } from '../plan/ledger.ts';
-import type { Action, ClaimAction } from '../plan/plan.ts';
+import type { Action, ClaimAction, Settle } from '../plan/plan.ts';
 import { applyAction } from './apply.ts';
 import type { Subject, World } from './interpreter.ts';
 import type { QueueSession } from './queue-session.ts';
 
-/** How many other actions than claims are under way at once. */
+/** How many of the actions that a turn waits for are under way at once. */
 const PARALLEL_ACTIONS = 48;
-/** How long a turn waits for the Jobs that are being created, in milliseconds: what else happens is looked at then. */
-const CLAIM_PATIENCE_MS = 1_000;
+/** How long a turn waits for what it has only begun, in milliseconds: what else happens is looked at then. */
+const PATIENCE_MS = 1_000;
 
 /**
- * Carries out a plan, but for claims, which it begins; returns what failed. Actions are independent, so one failing spoils
- * only itself.
+ * Carries out a plan, but for claims and settlements, which it begins; returns what failed. Actions are independent, so
+ * one failing spoils only itself.
  */
 export async function applyPlan(
   actions: readonly Action[],
   subject: Subject,
   world: World,
 ): Promise<readonly unknown[]> {
+  const { claimsUnderWay, settlementsUnderWay } = subject.session;
   const failures: unknown[] = [];
-  const waiting = actions.filter((action) => !isLoneClaim(action));
-  for (const action of actions.filter(isLoneClaim))
-    subject.session.claimsUnderWay.start(action, () => applyAction(action, subject, world));
+  const waiting: Action[] = [];
+  for (const action of actions) {
+    const carryOut = () => applyAction(action, subject, world);
+    if (isLoneClaim(action)) claimsUnderWay.start(action.job.metadata.name, action, carryOut);
+    else if (isLoneSettlement(action))
+      settlementsUnderWay.start(action.claim.job.metadata.name, action, carryOut);
+    else waiting.push(action);
+  }
   const work = async () => {
     for (let action = waiting.shift(); action; action = waiting.shift()) {
       await applyAction(action, subject, world).catch((error: unknown) => failures.push(error));
@@ -36,18 +42,24 @@ function isLoneClaim(action: Action): action is ClaimAction {
   return action.kind === 'claim' && action.messages.every((message) => groupOf(message) === undefined);
 }
 
+/** As for claims. */
+function isLoneSettlement(action: Action): action is Settle {
+  return action.kind === 'settle' && action.verdicts.every(({ message }) => message.groupId === undefined);
+}
+
 /**
- * While Jobs are being created nothing but a message is worth a plan at once: a burst would be planned anew with each
- * Job that stands. Everything else waits a moment, and none waits for a create that is never answered.
+ * While Jobs are being created and settled nothing but a message is worth a plan at once: a burst would be planned anew
+ * with each of them. Everything else waits a moment, and none waits for a request that is never answered.
  */
 export async function untilNews(
-  session: QueueSession,
+  { claimsUnderWay, settlementsUnderWay }: QueueSession,
   arrival: Promise<void>,
   { clock }: World,
 ): Promise<void> {
-  if (session.claimsUnderWay.isIdle()) return;
+  if (claimsUnderWay.isIdle() && settlementsUnderWay.isIdle()) return;
   const patience = Promise.withResolvers<void>();
-  const cancel = clock.after(CLAIM_PATIENCE_MS, patience.resolve);
-  await Promise.race([session.claimsUnderWay.untilIdle(), arrival, patience.promise]);
+  const cancel = clock.after(PATIENCE_MS, patience.resolve);
+  const done = Promise.all([claimsUnderWay.untilIdle(), settlementsUnderWay.untilIdle()]);
+  await Promise.race([done, arrival, patience.promise]);
   cancel();
 }

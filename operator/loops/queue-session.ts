@@ -4,13 +4,13 @@ import type { OperatorError } from '../errors.ts';
 import { afterCreate, type CreationMemory, NO_REFUSALS } from '../plan/creation-refusal.ts';
 import type { HoldMemory } from '../plan/intake-hold.ts';
 import type { InboxMessage, Message } from '../plan/message.ts';
-import type { ClaimAction, Lease } from '../plan/plan.ts';
+import type { ClaimAction, Lease, Settle } from '../plan/plan.ts';
 import { readerOf } from '../plan/queue-reader.ts';
 import { remember } from '../plan/remember.ts';
 import type { Arrivals, TemplateCheck, UnconfirmedClaim } from '../plan/snapshot.ts';
 import type { StartEvents } from '../plan/start-facts.ts';
 import type { KubeObject, QueueCount } from '../ports.ts';
-import { ClaimsUnderWay } from './claims-under-way.ts';
+import { ActionsUnderWay } from './actions-under-way.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
 import { type CheckSubject, type PreflightCheck, QueuePreflight } from './preflight.ts';
@@ -47,7 +47,8 @@ export class QueueSession {
   readonly observer: QueueObserver;
   readonly rights: QueueRights;
   readonly preflight: QueuePreflight;
-  readonly claimsUnderWay = new ClaimsUnderWay();
+  readonly claimsUnderWay = new ActionsUnderWay<ClaimAction>();
+  readonly settlementsUnderWay = new ActionsUnderWay<Settle>();
   /** Adds to a counter that people watch; by 1 unless said. */
   readonly count: (what: QueueCount, by?: number) => void;
   /** The BatchQueue as last read. */
@@ -120,6 +121,7 @@ export class QueueSession {
   /** Resolves when what turns have begun beside them is done: Jobs and a status. */
   async untilWritten(): Promise<void> {
     await this.claimsUnderWay.untilIdle();
+    await this.settlementsUnderWay.untilIdle();
     await this.statusWrite;
   }
 
@@ -192,10 +194,16 @@ export class QueueSession {
     return this.#creations;
   }
 
-  /** Keeps the leases of these Jobs and of the inbox, and no others of this queue. */
+  /**
+   * Keeps the leases of these Jobs and of the inbox, and no others of this queue; not of receives that are being settled:
+   * a renewal would undo what SQS is told.
+   */
   publishLeases(jobLeases: readonly Lease[]): void {
     const held = new Set(jobLeases.map(({ messageId }) => messageId));
-    const waiting = this.intake.inbox().filter(({ id }) => !held.has(id));
+    const settling = settledReceives(this.settlementsUnderWay.actions());
+    const waiting = this.intake
+      .inbox()
+      .filter(({ id, receiveCount }) => !held.has(id) && receiveCount > (settling.get(id) ?? 0));
     this.#heartbeat.publish(this.#key, [...jobLeases, ...waiting.map(leaseOf)]);
   }
 }
@@ -204,3 +212,10 @@ const leaseOf = remember((message: Message): Lease => {
   const { queue, id, receiptHandle, receivedAtMs, visibilityTimeoutSeconds } = message;
   return { queue, messageId: id, receiptHandle, receivedAtMs, visibilityTimeoutSeconds };
 });
+
+/** The newest receive of each message that is being settled, by its id. */
+function settledReceives(settlements: readonly Settle[]): ReadonlyMap<string, number> {
+  return new Map(
+    settlements.flatMap(({ verdicts }) => verdicts.map(({ message }) => [message.id, message.receiveCount])),
+  );
+}

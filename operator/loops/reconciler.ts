@@ -58,7 +58,12 @@ export async function reconcile(
   const statusDelayMs = writeStatus(plan.status, subject, world);
   const failed = await applyPlan(plan.actions, subject, world);
   await untilNews(session, arrival, world);
-  const failures = [...observed.failures, ...failed, ...session.claimsUnderWay.takeFailures()];
+  const failures = [
+    ...observed.failures,
+    ...failed,
+    ...session.claimsUnderWay.takeFailures(),
+    ...session.settlementsUnderWay.takeFailures(),
+  ];
   const [first, ...others] = failures.toSorted((a, b) => retryAfterMsOf(b) - retryAfterMsOf(a));
   // The work queue logs what is thrown, and waits as long as the server asked for; the rest is logged here.
   for (const failure of others)
@@ -66,7 +71,8 @@ export async function reconcile(
       world.log.warn({ queue: `${namespace}/${name}`, error: messageOf(failure) }, 'action failed');
   if (failures.length > 0) throw first;
   // Whatever was done may have changed what is to be done: look once more, until a plan is empty.
-  if (plan.actions.length > 0 || snapshot.underWay.length > 0) return { requeueAfterMs: 0 };
+  if (plan.actions.length + snapshot.underWay.length + snapshot.settling.length > 0)
+    return { requeueAfterMs: 0 };
   return soonest(plan.requeueAfterMs, statusDelayMs);
 }
 
@@ -115,6 +121,7 @@ function observe(namespace: string, name: string, { object, session, world, pods
     isGone: !alive,
     arrivals: session.arrivals(),
     underWay: session.claimsUnderWay.actions(),
+    settling: session.settlementsUnderWay.actions(),
     unconfirmed: session.unconfirmed(),
     jobsListedAtMs: session.jobsListedAtMs,
     sweepAtMs: session.sweepAtMs,

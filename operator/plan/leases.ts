@@ -6,21 +6,26 @@ import type { QueueRef } from './message.ts';
 import type { Lease } from './plan.ts';
 import { readerKey } from './queue-reader.ts';
 import { isSuperseded } from './rerun.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /**
  * The leases of all messages that Jobs hold. One is kept until its settlement is done, also while the settlement itself
- * cannot be carried out. Not for a Job whose messages a later run holds, nor for a message that SQS has taken back.
+ * cannot be carried out. Not for a Job whose messages a later run holds, nor for a message that SQS has taken back or is
+ * just being told of: a renewal would undo that.
  */
 export function leasesOf(
-  claims: readonly Claim[],
+  { claims, settling }: Pick<Snapshot, 'claims' | 'settling'>,
   live: BatchQueue | undefined,
   polledArn: string | undefined,
 ): readonly Lease[] {
   const newest = newestClaims(claims);
+  const settled = new Map(settling.map(({ claim, verdicts }) => [claim.job.metadata.name, verdicts]));
   return claims.flatMap((claim) => {
     const { ledger } = claim;
     if (!ledger || claim.held.length === 0 || isSuperseded(claim, newest)) return [];
-    return leasesThrough(settledThrough(ledger, live, polledArn), claim);
+    const leases = leasesThrough(settledThrough(ledger, live, polledArn), claim);
+    const told = new Set(settled.get(claim.job.metadata.name)?.map(({ message }) => message.id));
+    return told.size === 0 ? leases : leases.filter(({ messageId }) => !told.has(messageId));
   });
 }
 

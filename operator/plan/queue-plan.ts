@@ -56,16 +56,17 @@ export function planQueue(snapshot: Snapshot, subject: StatusSubject | undefined
     ...(reruns.needsList ? [{ kind: 'listJobs' } as const] : []),
     ...planSettlement({ ...snapshot, queue: live, ...polled }),
   ];
+  const actions = [
+    ...(live ? planForSpec(live, current, snapshot) : []),
+    ...forMessages,
+    ...planTidying(live, forMessages.length > 0, snapshot),
+  ];
   return {
-    actions: [
-      ...(live ? planForSpec(live, current, snapshot) : []),
-      ...forMessages,
-      ...planTidying(live, forMessages.length > 0, snapshot),
-    ],
+    actions: withoutJobsBeingSettled(actions, snapshot),
     intake,
     holdMemory: gate.memory,
     pace: paceOf(snapshot, intake),
-    leases: leasesOf(claims, live, polled.queueArn),
+    leases: leasesOf(snapshot, live, polled.queueArn),
     status: subject && planStatus(snapshot, subject, current, gate),
     requeueAfterMs: nextLook(snapshot, [dispatch.lookAgainAtMs, reruns.nextAtMs, gate.lookAgainAtMs]),
   };
@@ -79,6 +80,12 @@ function usableRevision(
   if (!current || templateCheck.kind !== 'valid') return undefined;
   const isPullable = !image || (!image.holdsIntake && !imagesToKeep(current, image.images));
   return isPullable ? current : undefined;
+}
+
+/** What is to be done about a Job that is being settled depends on what comes of that. */
+function withoutJobsBeingSettled(actions: readonly Action[], { settling }: Snapshot): readonly Action[] {
+  const names = new Set(settling.map(({ claim }) => claim.job.metadata.name));
+  return actions.filter((action) => !('claim' in action && names.has(action.claim.job.metadata.name)));
 }
 
 function isCreate(action: Action): action is CreateAction {

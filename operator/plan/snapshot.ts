@@ -4,7 +4,7 @@ import type { CreationMemory } from './creation-refusal.ts';
 import type { HoldMemory } from './intake-hold.ts';
 import type { Claim, PodsOfJob } from './job-facts.ts';
 import type { InboxMessage } from './message.ts';
-import type { ClaimAction } from './plan.ts';
+import type { ClaimAction, Settle } from './plan.ts';
 import type { Preflight } from './preflight.ts';
 import type { Problem } from './problem.ts';
 import type { Revision } from './revision-facts.ts';
@@ -99,6 +99,8 @@ export interface Snapshot {
   readonly arrivals: Arrivals;
   /** Creates that an earlier plan asked for and that are not answered yet. */
   readonly underWay: readonly ClaimAction[];
+  /** Settlements that an earlier plan asked for and that are not done yet. */
+  readonly settling: readonly Settle[];
   readonly unconfirmed: readonly UnconfirmedClaim[];
   /** When the last consistent list of this queue's Jobs began, epoch ms; 0: never. */
   readonly jobsListedAtMs: number;

@@ -88,6 +88,31 @@ describe('a message', () => {
     expect(world.violations).toEqual([]);
   });
 
+  test.each([
+    ['the write of a settlement', { kubeChance: 1, kubeFaults: ['timeout'] }, /^patch jobs/],
+    ['the delete of another one', { sqsChance: 1, sqsFaults: ['late'] }, /^delete messages/],
+  ])('that comes while %s hangs has its Job at once', async (_, fault, request) => {
+    const world = await aWorld();
+    world.workersRun(2_000, 0);
+    const settled = world.send(world.tenant, '{}');
+    await world.until('it has its Job', () => world.jobs().length === 1, 5_000);
+    const weather = world.weatherOf('alpha');
+    const fair = { ...weather };
+    const sinceMs = world.clock.now();
+    const hangs = () => world.countSince(sinceMs, request) === 1;
+    Object.assign(weather, fault);
+    await world.until('its settlement hangs', hangs, 5_000);
+    Object.assign(weather, fair);
+
+    const other = world.send(world.tenant, '{}');
+
+    const holdsOther = ({ metadata }: KubeObject) => metadata.labels?.['batchqueue.io/message-id'] === other;
+    await world.until('the other one has its Job', () => world.jobs().some(holdsOther), 1_500);
+    expect(hangs()).toBe(true);
+    await untilDone(world, settled, other);
+    expect(world.violations).toEqual([]);
+  });
+
   test('is deleted after its success although the create of another Job hangs', async () => {
     const world = await aWorld();
     world.workersRun(3_000, 0);

@@ -257,6 +257,7 @@ export function aSnapshot(parts: Partial<Snapshot> = {}): Snapshot {
     inbox: [],
     arrivals: 'none',
     underWay: [],
+    settling: [],
     unconfirmed: [],
     jobsListedAtMs: NOW_MS,
     sweepAtMs: undefined,

@@ -210,6 +210,29 @@ describe('settle', () => {
     ]);
   });
 
+  test('renews what is being settled no more, however often plans are published, but a later receive of it', async () => {
+    const message = await stage.received();
+    const { session } = stage.subject;
+    const action = settleAction(stage.existing(jobFor(message)));
+    const trusted = () => stage.world.heartbeat.trustedUntil(message.queue, message.id);
+    const told = Promise.withResolvers<void>();
+    stage.queue.settleAnswer = async (ids) => {
+      await told.promise;
+      return done(ids);
+    };
+    session.settlementsUnderWay.start('job', action, () => stage.apply(action));
+    await stage.clock.settle();
+    session.publishLeases([]);
+    expect(trusted()).toBe(0);
+
+    await stage.received({ receiveCount: message.receiveCount + 1, receiptHandle: 'later' });
+    session.publishLeases([]);
+    expect(trusted()).toBeGreaterThan(stage.clock.now());
+    told.resolve();
+    await session.untilWritten();
+    expect(session.intake.inbox()).toMatchObject([{ receiptHandle: 'later' }]);
+  });
+
   test('that SQS does not answer leaves the finalizer: the settlement is still owed', async () => {
     const claim = stage.existing(jobFor(aMessage()));
     stage.queue.settleAnswer = () => Promise.reject(sqsFailure('QueueUnreachable', 'retry'));

@@ -30,6 +30,14 @@ function kinds(snapshot: Snapshot): string[] {
 
 const deleted = aQueue({ metadata: { deletionTimestamp: new Date(NOW_MS).toISOString() } });
 
+const aPodThatEnded = {
+  running: 0,
+  terminating: 0,
+  neverStarted: false,
+  result: undefined,
+  resultOfIndex: new Map(),
+};
+
 const RIGHTS = { isTried: true, missing: undefined, copying: undefined };
 
 describe('intake', () => {
@@ -40,14 +48,7 @@ describe('intake', () => {
       aClaim({ name: 'ended', outcome: 'failed' }),
       aClaim({ name: 'settled', outcome: 'succeeded', settled: true }),
     ];
-    const ended = {
-      running: 0,
-      terminating: 0,
-      neverStarted: false,
-      result: undefined,
-      resultOfIndex: new Map(),
-    };
-    const pods = new Map([['ended', ended]]);
+    const pods = new Map([['ended', aPodThatEnded]]);
     expect(plan(aSnapshot({ claims, pods })).intake).toEqual({
       queue: QUEUE,
       room: 8,
@@ -141,6 +142,22 @@ describe('leases', () => {
       receivedAtMs: NOW_MS - 5_000,
       visibilityTimeoutSeconds: 300,
     });
+  });
+
+  test('are not kept of what SQS is just being told of, and its Job is left alone until that is done', () => {
+    const claims = [
+      aClaim({ name: 'done', message: { id: messageId(1) }, outcome: 'succeeded' }),
+      aClaim({ name: 'active', message: { id: messageId(2) } }),
+    ];
+    const again = anInboxMessage({ id: messageId(1), receiveCount: 2 });
+    const snapshot = aSnapshot({ claims, inbox: [again], pods: new Map([['done', aPodThatEnded]]) });
+    const settling = plan(snapshot).actions.filter((action) => action.kind === 'settle');
+    expect(settling).toMatchObject([{ claim: claims[0], verdicts: [{ does: 'delete' }] }]);
+
+    const next = plan({ ...snapshot, settling });
+
+    expect(next.actions).toEqual([]);
+    expect(next.leases.map((lease) => lease.messageId)).toEqual([messageId(2)]);
   });
 });
 

@@ -99,8 +99,8 @@ describe('a create that was never answered', () => {
 });
 
 test('of several creates each is looked for when it can come no more', () => {
-  const open = [...sent(messages([1])), ...sent(messages([2]))].map((one, index) => {
-    return { ...one, sentAtMs: NOW_MS + index * 1_000 };
+  const open = [0, 1].flatMap((number) => {
+    return sent(messages([number])).map(({ action }) => ({ action, sentAtMs: NOW_MS + number * 1_000 }));
   });
   const firstMs = NOW_MS + CREATE_TIMEOUT_MS + 1;
   expect(whenCertain(open, NOW_MS)).toEqual({ needsList: false, lookAgainAtMs: firstMs });
