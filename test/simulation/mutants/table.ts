@@ -295,11 +295,23 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'operator/plan/queue-plan.ts',
-        find: 'return queue.spec.maxConcurrentJobs - taken.length - open.length;',
-        replace: 'return queue.spec.maxConcurrentJobs - open.length * 0 - taken.length * 0;',
+        find: 'return queue.spec.maxConcurrentJobs - taken.length - unconfirmed.length;',
+        replace: 'return queue.spec.maxConcurrentJobs - unconfirmed.length * 0 - taken.length * 0;',
       },
     ],
     seed: 2,
+  },
+  {
+    name: 'unanswered-create-sent-again',
+    breaks: 'The messages of a create that nobody answered are dispatched anew while it may still come.',
+    edits: [
+      {
+        file: 'operator/plan/dispatch.ts',
+        find: "if (context.unconfirmedIds.has(message.id)) return { kind: 'wait', message };",
+        replace: '',
+      },
+    ],
+    seed: 47,
   },
   {
     name: 'late-renewal-trusted',
