@@ -25,6 +25,11 @@ export class ActionsUnderWay<A> {
     return [...this.#actions.values()];
   }
 
+  /** Names of the Jobs. */
+  jobs(): Iterable<string> {
+    return this.#actions.keys();
+  }
+
   isIdle(): boolean {
     return this.#actions.size === 0;
   }

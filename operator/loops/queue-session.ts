@@ -13,6 +13,8 @@ import type { KubeObject, QueueCount } from '../ports.ts';
 import { ActionsUnderWay } from './actions-under-way.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
+import type { ObservedPods } from './observing-pods.ts';
+import { PatientRead } from './patient-read.ts';
 import { type CheckSubject, type PreflightCheck, QueuePreflight } from './preflight.ts';
 import { QueueObserver } from './queue-observer.ts';
 import { QueueRights } from './queue-rights.ts';
@@ -49,6 +51,7 @@ export class QueueSession {
   readonly preflight: QueuePreflight;
   readonly claimsUnderWay = new ActionsUnderWay<ClaimAction>();
   readonly settlementsUnderWay = new ActionsUnderWay<Settle>();
+  readonly podsRead: PatientRead<ObservedPods>;
   /** Adds to a counter that people watch; by 1 unless said. */
   readonly count: (what: QueueCount, by?: number) => void;
   /** The BatchQueue as last read. */
@@ -89,6 +92,7 @@ export class QueueSession {
     this.#onChange = options.onChange;
     this.count = options.count ?? (() => undefined);
     this.sweepAtMs = options.clock.now() + SWEEP_DELAY_MS;
+    this.podsRead = new PatientRead({ clock: options.clock, onLate: options.onChange });
     this.observer = new QueueObserver(options);
     this.rights = new QueueRights(options);
     this.preflight = new QueuePreflight(options);

@@ -37,7 +37,7 @@ export async function reconcile(
   session: QueueSession,
   world: World,
 ): Promise<TurnResult> {
-  const observed = await observePods(claimsOf(namespace, name, world), { namespace, name }, world);
+  const observed = await observePods(claimsOf(namespace, name, world), { namespace, name, session }, world);
   // From here to the publishing of the plan nothing waits: the snapshot is one moment, and so is what follows from it.
   const object = world.caches.batchQueues.get(namespace, name);
   const snapshot = observe(namespace, name, { object, session, world, pods: observed.pods });

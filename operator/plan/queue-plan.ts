@@ -100,7 +100,11 @@ function isCreate(action: Action): action is CreateAction {
 function roomForJobs(queue: BatchQueue, snapshot: Snapshot): number {
   const { claims, pods, unconfirmed } = snapshot;
   const newest = newestClaims(claims);
-  const isUnread = (claim: Claim) => needsPods(claim) && !pods.has(claim.job.metadata.name);
+  const settling = new Set(snapshot.settling.map(({ claim }) => claim.job.metadata.name));
+  const isUnread = (claim: Claim) => {
+    const { name } = claim.job.metadata;
+    return needsPods(claim) && !pods.has(name) && !settling.has(name);
+  };
   const taken = claims.filter(
     (claim) => isActive(claim) || isUnread(claim) || awaitsRerun(claim, newest, { pods, queue }),
   );

@@ -6,7 +6,6 @@ import { kubeFailure } from '../../simulation/kubernetes/failures.ts';
 import { aClaim, type ClaimParts, messageId } from '../../support/builders.ts';
 import { ApplyStage } from './apply-stage.ts';
 
-const PLACE = { namespace: 'shop', name: 'orders' };
 const ENDED = {
   phase: 'Failed',
   containerStatuses: [{ name: 'worker', state: { terminated: { exitCode: 3 } } }],
@@ -35,7 +34,7 @@ function pod({ job }: Claim, status: object, cached: boolean): void {
 }
 
 async function observe(...claims: Claim[]) {
-  const { pods, failures } = await observePods(claims, PLACE, stage.world);
+  const { pods, failures } = await observePods(claims, stage.subject, stage.world);
   const codes = claims.map(({ job }) => pods.get(job.metadata.name)?.result?.exitCode);
   return { codes, known: [...pods.keys()].length, failures: failures.length, requests: stage.steps.length };
 }
@@ -91,5 +90,25 @@ describe('pods', () => {
     ['of a Job that is settled', { outcome: 'failed', settled: true }],
   ])('%s are of no interest', async (_, parts) => {
     expect(await observe(claimOf(1, parts))).toMatchObject({ known: 0, requests: 0 });
+  });
+
+  test('that take long to list hold up nothing: they are there for the next turn', async () => {
+    const claims = [1, 2].map((number) => claimOf(number));
+    const [first, second] = claims;
+    for (const claim of claims) pod(claim, ENDED, false);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { kube } = stage.world;
+    const list = kube.list.bind(kube);
+    Object.assign(kube, { list: (...wish: Parameters<typeof list>) => promise.then(() => list(...wish)) });
+    const observed = observe(...(first ? [first] : []));
+    await stage.clock.advance(1_000);
+    expect(await observed).toMatchObject({ codes: [undefined], known: 0, failures: 0 });
+    expect(await observe(...claims)).toMatchObject({ known: 0 });
+
+    resolve();
+    await stage.clock.settle();
+
+    expect(await observe(...claims)).toMatchObject({ codes: [3, undefined], known: 1 });
+    expect(await observe(...(second ? [second] : []))).toMatchObject({ codes: [3] });
   });
 });
