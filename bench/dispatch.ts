@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { JOBS, PODS } from '../operator/world.ts';
+import { type BurstSizes, burstsOf, MAX_CONCURRENT_JOBS, type Round } from './engine/bursts.ts';
 import { line, loadLine, percentile, rounded, writeJson } from './engine/figures.ts';
 import { clearJobs, JobWatch, type Work } from './engine/jobs.ts';
 import { Operator, type SentJob } from './engine/operator.ts';
@@ -19,39 +20,33 @@ import { until } from './engine/wait.ts';
 
 /** A lone Job runs this long. */
 const LONE_WORK: Work = { kind: 'time', ms: 200 };
-/** No BatchQueue runs more Jobs; a larger burst goes to several, so that making Jobs is all that is compared. */
-const MAX_CONCURRENT_JOBS = 1_000;
 /** What is compared is handling messages, so batches take no time. */
 const NO_WORK: Work = { kind: 'time', ms: 0 };
 /** Lone messages come this long after the Job of the one before, at most: as likely at any moment of a poll. */
 const LONE_PAUSE_MS = 100;
 const BATCH_SIZE = 100;
 const IN_FLIGHT = [8, 16, 32, 64];
-const LATE_COUNTS_MS = 30_000;
 const PHASE_TIMEOUT_MS = 600_000;
 /** Finished Jobs that history limits keep: three of each BatchQueue. */
-const KEPT_AT_MOST = 30;
+const KEPT_AT_MOST = 60;
 
-interface Size {
+interface Size extends BurstSizes {
   readonly lone: number;
-  readonly bursts: readonly number[];
-  readonly lateBurst: number;
   readonly batched: number;
   /** At most this many Jobs per run of the bare client, for which they are cleared away each time. */
   readonly bare: number;
 }
 
-const FULL: Size = { lone: 500, bursts: [500, 2_000], lateBurst: 500, batched: 5_000, bare: 500 };
+const FULL: Size = { lone: 500, bursts: [500, 2_000], lateBurst: 500, batched: 5_000, bare: 500, rounds: 3 };
 /** For tests: everything once, in seconds, and no figure worth anything. */
-const SHORT: Size = { lone: 5, bursts: [30], lateBurst: 20, batched: 300, bare: 20 };
+const SHORT: Size = { lone: 5, bursts: [30], lateBurst: 20, batched: 300, bare: 20, rounds: 1 };
 
-interface Burst {
-  readonly name: string;
-  /** Each gets as many of the messages, at the same time. */
-  readonly queues: readonly string[];
-  readonly share: number;
-  readonly messages: number;
-  readonly countsLateSeconds: number;
+/** What has come of a round. */
+interface Made {
+  /** As they were sent. */
+  readonly sent: readonly SentJob[];
+  readonly jobs: number;
+  readonly perSecond: number;
 }
 
 interface Run {
@@ -71,6 +66,7 @@ export async function benchDispatch(args: readonly string[]): Promise<void> {
       bursts: { type: 'string' },
       'late-burst': { type: 'string' },
       batched: { type: 'string' },
+      rounds: { type: 'string' },
       /** A directory for a CPU profile of the operator in every phase; figures are worth less then. */
       profile: { type: 'string' },
     },
@@ -88,9 +84,10 @@ interface Wanted {
   readonly bursts?: string;
   readonly 'late-burst'?: string;
   readonly batched?: string;
+  readonly rounds?: string;
 }
 
-function sizeOf({ short, lone, bursts, 'late-burst': lateBurst, batched }: Wanted): Size {
+function sizeOf({ short, lone, bursts, 'late-burst': lateBurst, batched, rounds }: Wanted): Size {
   const standard = short ? SHORT : FULL;
   return {
     lone: Number(lone ?? standard.lone),
@@ -98,6 +95,7 @@ function sizeOf({ short, lone, bursts, 'late-burst': lateBurst, batched }: Wante
     lateBurst: Number(lateBurst ?? standard.lateBurst),
     batched: Number(batched ?? standard.batched),
     bare: standard.bare,
+    rounds: Number(rounds ?? standard.rounds),
   };
 }
 
@@ -105,8 +103,9 @@ type Figures = Awaited<ReturnType<typeof measure>>;
 
 async function measure(stage: Stage, size: Size, profileDirectory: string | undefined) {
   const bursts = burstsOf(size);
-  await stage.createQueues(['lone', 'batched', 'bare', ...bursts.flatMap(({ queues }) => queues)]);
-  await stage.createBatchQueues(['lone', ...bursts.flatMap(({ queues }) => queues)], {
+  const burstQueues = bursts.flatMap(({ rounds }) => rounds.flatMap(({ queues }) => queues));
+  await stage.createQueues(['lone', 'batched', 'bare', ...burstQueues]);
+  await stage.createBatchQueues(['lone', ...burstQueues], {
     maxConcurrentJobs: MAX_CONCURRENT_JOBS,
   });
   await stage.createBatchQueues(['batched'], {
@@ -124,23 +123,27 @@ async function measure(stage: Stage, size: Size, profileDirectory: string | unde
       : operator.profile(path.join(profileDirectory, `${phase}.cpuprofile`), work);
 
   const lone = await profiled('lone', () => measureLone(run, size.lone));
-  const ours: { readonly jobs: readonly SentJob[]; readonly made: number; readonly perSecond: number }[] = [];
-  for (const burst of bursts) ours.push(await profiled(burst.name, () => measureBurst(run, burst)));
+  const ours: (Made | undefined)[] = [];
+  for (const { rounds } of bursts) {
+    const made: Made[] = [];
+    for (const round of rounds) made.push(await profiled(round.name, () => measureBurst(run, round)));
+    ours.push(medianOf(made));
+  }
   const messagesPerSecond = await profiled('batched', () => measureBatched(run, size.batched));
   await operator.kill();
 
   watch.setWork(undefined);
-  const bareJobsPerSecond = await measureBareCreates(stage, (ours[0]?.jobs ?? []).slice(0, size.bare));
+  const bareJobsPerSecond = await measureBareCreates(stage, (ours[0]?.sent ?? []).slice(0, size.bare));
   const bareMessagesPerSecond = await measureBareReceives(stage, size.batched);
   watch.stop();
 
   return {
     lone: lone.latency,
     bursts: bursts.map(({ messages, countsLateSeconds }, index) => {
-      const { made = 0, perSecond = 0 } = ours[index] ?? {};
+      const { jobs = 0, perSecond = 0 } = ours[index] ?? {};
       return {
         messages,
-        jobs: made,
+        jobs,
         jobsPerSecond: rounded(perSecond),
         bareJobsPerSecond: rounded(bareJobsPerSecond),
         ratio: rounded(perSecond / bareJobsPerSecond, 3),
@@ -157,18 +160,8 @@ async function measure(stage: Stage, size: Size, profileDirectory: string | unde
   };
 }
 
-function burstsOf({ bursts, lateBurst }: Size): readonly Burst[] {
-  return [
-    ...bursts.map((messages) => aBurst(`burst-${messages}`, messages, 0)),
-    aBurst('burst-late', lateBurst, LATE_COUNTS_MS / 1_000),
-  ];
-}
-
-function aBurst(name: string, messages: number, countsLateSeconds: number): Burst {
-  const count = Math.ceil(messages / MAX_CONCURRENT_JOBS);
-  const queues = Array.from({ length: count }, (_, index) => `${name}-${index}`);
-  const share = Math.ceil(messages / count);
-  return { name, queues, share, messages: share * count, countsLateSeconds };
+function medianOf(made: readonly Made[]): Made | undefined {
+  return made.toSorted((a, b) => a.perSecond - b.perSecond)[Math.floor(made.length / 2)];
 }
 
 /** One message at a time to a queue at rest, and the whole life of each: what it takes to be seen, and what it costs. */
@@ -200,8 +193,8 @@ async function measureLone({ stage, watch, operator }: Run, count: number) {
 }
 
 /** From the first send to the last Job. Jobs end afterwards. */
-async function measureBurst({ stage, watch, operator }: Run, burst: Burst) {
-  const { queues, share, messages, countsLateSeconds } = burst;
+async function measureBurst({ stage, watch, operator }: Run, round: Round): Promise<Made> {
+  const { queues, share, messages, countsLateSeconds } = round;
   const jobsSeen = () => queues.flatMap((queue) => watch.jobsOf(queue));
   watch.setWork(undefined);
   await whenTidy(stage);
@@ -216,7 +209,7 @@ async function measureBurst({ stage, watch, operator }: Run, burst: Burst) {
   await stage.makeCountsLate(0);
   for (const queue of queues) assertOneJobEach(watch, queue, share);
   const perSecond = (messages / (lastMs - startedAtMs)) * 1_000;
-  return { jobs: await operator.takeJobs(), made: jobsSeen().length, perSecond };
+  return { sent: await operator.takeJobs(), jobs: jobsSeen().length, perSecond };
 }
 
 /**
