@@ -83,9 +83,14 @@ function usableRevision(
 }
 
 /** What is to be done about a Job that is being settled depends on what comes of that. */
-function withoutJobsBeingSettled(actions: readonly Action[], { settling }: Snapshot): readonly Action[] {
-  const names = new Set(settling.map(({ claim }) => claim.job.metadata.name));
+function withoutJobsBeingSettled(actions: readonly Action[], snapshot: Snapshot): readonly Action[] {
+  const names = jobsBeingSettled(snapshot);
   return actions.filter((action) => !('claim' in action && names.has(action.claim.job.metadata.name)));
+}
+
+/** By name. */
+function jobsBeingSettled({ settling }: Snapshot): ReadonlySet<string> {
+  return new Set(settling.map(({ claim }) => claim.job.metadata.name));
 }
 
 function isCreate(action: Action): action is CreateAction {
@@ -100,7 +105,7 @@ function isCreate(action: Action): action is CreateAction {
 function roomForJobs(queue: BatchQueue, snapshot: Snapshot): number {
   const { claims, pods, unconfirmed } = snapshot;
   const newest = newestClaims(claims);
-  const settling = new Set(snapshot.settling.map(({ claim }) => claim.job.metadata.name));
+  const settling = jobsBeingSettled(snapshot);
   const isUnread = (claim: Claim) => {
     const { name } = claim.job.metadata;
     return needsPods(claim) && !pods.has(name) && !settling.has(name);

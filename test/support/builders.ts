@@ -12,6 +12,7 @@ import { NO_REFUSALS } from '../../operator/plan/creation-refusal.ts';
 import { isoSeconds } from '../../operator/plan/iso-time.ts';
 import { buildJob } from '../../operator/plan/job.ts';
 import type { Claim, Ledger } from '../../operator/plan/job-facts.ts';
+import type { DispatchContext } from '../../operator/plan/judged-message.ts';
 import { ledgerOf } from '../../operator/plan/ledger.ts';
 import type { InboxMessage, Message, QueueRef } from '../../operator/plan/message.ts';
 import { buildMessagesFile } from '../../operator/plan/messages-file.ts';
@@ -274,6 +275,23 @@ export function aSnapshot(parts: Partial<Snapshot> = {}): Snapshot {
     startEvents: new Map(),
     creations: NO_REFUSALS,
     holdMemory: undefined,
+    ...parts,
+  };
+}
+
+/** For dispatching messages of a BatchQueue that has ten free slots and no Job. */
+export function aDispatchContext(parts: Partial<DispatchContext> = {}): DispatchContext {
+  return {
+    nowMs: NOW_MS,
+    queue: aQueue(),
+    isGone: false,
+    revision: aRevision(),
+    claims: [],
+    slots: 10,
+    arrivals: 'none',
+    underWay: [],
+    unconfirmed: [],
+    jobsListedAtMs: NOW_MS,
     ...parts,
   };
 }

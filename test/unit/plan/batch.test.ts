@@ -9,10 +9,10 @@ import { MAX_BATCH_BYTES } from '../../../operator/plan/messages-file.ts';
 import type { Action, ClaimAction } from '../../../operator/plan/plan.ts';
 import {
   aClaim,
+  aDispatchContext,
   aMessage,
   anInboxMessage,
   aQueue,
-  aRevision,
   messageId,
   NOW_MS,
   QUEUE,
@@ -25,19 +25,7 @@ function queueOf(batchSize: number, batchWindowSeconds = 0, queue = QUEUE) {
 }
 
 function contextOf(parts: Partial<DispatchContext> = {}): DispatchContext {
-  return {
-    nowMs: NOW_MS,
-    queue: queueOf(10),
-    isGone: false,
-    revision: aRevision(),
-    claims: [],
-    slots: 10,
-    arrivals: 'none',
-    underWay: [],
-    unconfirmed: [],
-    jobsListedAtMs: NOW_MS,
-    ...parts,
-  };
+  return aDispatchContext({ queue: queueOf(10), ...parts });
 }
 
 /** Messages with these numbers, in this order. */

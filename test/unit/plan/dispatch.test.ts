@@ -11,9 +11,9 @@ import { MAX_SECRET_BYTES } from '../../../operator/plan/messages-file.ts';
 import type { Action } from '../../../operator/plan/plan.ts';
 import {
   aClaim,
+  aDispatchContext,
   anInboxMessage,
   aQueue,
-  aRevision,
   type ClaimParts,
   MESSAGE_ID,
   messageId,
@@ -25,18 +25,7 @@ function plan(message: InboxMessage, context: Partial<DispatchContext> = {}): re
   return planDispatch([message], { ...DEFAULTS, ...context }).actions;
 }
 
-const DEFAULTS: DispatchContext = {
-  nowMs: NOW_MS,
-  queue: aQueue(),
-  isGone: false,
-  revision: aRevision(),
-  claims: [],
-  slots: 10,
-  arrivals: 'none',
-  underWay: [],
-  unconfirmed: [],
-  jobsListedAtMs: NOW_MS,
-};
+const DEFAULTS = aDispatchContext();
 
 /** What a claim action creates: the name is the lock. */
 function lockOf(lock: number): object {

@@ -9,9 +9,9 @@ import type { UnconfirmedClaim } from '../../../operator/plan/snapshot.ts';
 import { whenCertain } from '../../../operator/plan/unanswered.ts';
 import {
   aClaim,
+  aDispatchContext,
   anInboxMessage,
   aQueue,
-  aRevision,
   type ClaimParts,
   messageId,
   NOW_MS,
@@ -21,19 +21,8 @@ import {
 const SENT_MS = NOW_MS - 1_000;
 
 function contextOf(parts: Partial<DispatchContext> = {}): DispatchContext {
-  return {
-    nowMs: NOW_MS,
-    queue: aQueue({ spec: { queue: { url: QUEUE.url, batchSize: 10 } } }),
-    isGone: false,
-    revision: aRevision(),
-    claims: [],
-    slots: 10,
-    arrivals: 'none',
-    underWay: [],
-    unconfirmed: [],
-    jobsListedAtMs: NOW_MS,
-    ...parts,
-  };
+  const queue = aQueue({ spec: { queue: { url: QUEUE.url, batchSize: 10 } } });
+  return aDispatchContext({ queue, ...parts });
 }
 
 /** Messages with these numbers, in this order. */
