@@ -5,15 +5,14 @@
  * bare clients in processes of their own, all on this machine's cores. The benchmark sends messages, watches Jobs, and
  * marks them complete.
  */
-import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { z } from 'zod';
 import { JOBS, PODS } from '../operator/world.ts';
-import { type BurstSizes, burstsOf, MAX_CONCURRENT_JOBS, type Round } from './engine/bursts.ts';
+import { measureBareCreates, measureBareReceives } from './engine/bare.ts';
+import { type Burst, type BurstSizes, burstsOf, MAX_CONCURRENT_JOBS, type Round } from './engine/bursts.ts';
 import { line, loadLine, percentile, rounded, writeJson } from './engine/figures.ts';
-import { clearJobs, JobWatch, type Work } from './engine/jobs.ts';
+import { JobWatch, type Work } from './engine/jobs.ts';
 import { Operator, type SentJob } from './engine/operator.ts';
 import { Stage } from './engine/stage.ts';
 import { until } from './engine/wait.ts';
@@ -25,7 +24,6 @@ const NO_WORK: Work = { kind: 'time', ms: 0 };
 /** Lone messages come this long after the Job of the one before, at most: as likely at any moment of a poll. */
 const LONE_PAUSE_MS = 100;
 const BATCH_SIZE = 100;
-const IN_FLIGHT = [8, 16, 32, 64];
 const PHASE_TIMEOUT_MS = 600_000;
 /** Finished Jobs that history limits keep: three of each BatchQueue. */
 const KEPT_AT_MOST = 60;
@@ -33,13 +31,11 @@ const KEPT_AT_MOST = 60;
 interface Size extends BurstSizes {
   readonly lone: number;
   readonly batched: number;
-  /** At most this many Jobs per run of the bare client, for which they are cleared away each time. */
-  readonly bare: number;
 }
 
-const FULL: Size = { lone: 500, bursts: [500, 2_000], lateBurst: 500, batched: 5_000, bare: 500, rounds: 3 };
+const FULL: Size = { lone: 500, bursts: [500, 2_000], lateBurst: 500, batched: 5_000, rounds: 3 };
 /** For tests: everything once, in seconds, and no figure worth anything. */
-const SHORT: Size = { lone: 5, bursts: [30], lateBurst: 20, batched: 300, bare: 20, rounds: 1 };
+const SHORT: Size = { lone: 5, bursts: [30], lateBurst: 20, batched: 300, rounds: 1 };
 
 /** What has come of a round. */
 interface Made {
@@ -94,7 +90,6 @@ function sizeOf({ short, lone, bursts, 'late-burst': lateBurst, batched, rounds 
     bursts: bursts === undefined ? standard.bursts : bursts.split(',').map(Number),
     lateBurst: Number(lateBurst ?? standard.lateBurst),
     batched: Number(batched ?? standard.batched),
-    bare: standard.bare,
     rounds: Number(rounds ?? standard.rounds),
   };
 }
@@ -123,24 +118,27 @@ async function measure(stage: Stage, size: Size, profileDirectory: string | unde
       : operator.profile(path.join(profileDirectory, `${phase}.cpuprofile`), work);
 
   const lone = await profiled('lone', () => measureLone(run, size.lone));
-  const ours: (Made | undefined)[] = [];
-  for (const { rounds } of bursts) {
+  const ours: (Burst & Made)[] = [];
+  for (const burst of bursts) {
     const made: Made[] = [];
-    for (const round of rounds) made.push(await profiled(round.name, () => measureBurst(run, round)));
-    ours.push(medianOf(made));
+    for (const round of burst.rounds) made.push(await profiled(round.name, () => measureBurst(run, round)));
+    ours.push({ ...burst, ...medianOf(made) });
   }
   const messagesPerSecond = await profiled('batched', () => measureBatched(run, size.batched));
   await operator.kill();
 
   watch.setWork(undefined);
-  const bareJobsPerSecond = await measureBareCreates(stage, (ours[0]?.sent ?? []).slice(0, size.bare));
+  // As many Jobs as in the burst: the more there are, the more of their pods are made beside them.
+  const bareRates = new Map<number, number>();
+  for (const { messages, sent } of ours)
+    if (!bareRates.has(messages)) bareRates.set(messages, await measureBareCreates(stage, sent));
   const bareMessagesPerSecond = await measureBareReceives(stage, size.batched);
   watch.stop();
 
   return {
     lone: lone.latency,
-    bursts: bursts.map(({ messages, countsLateSeconds }, index) => {
-      const { jobs = 0, perSecond = 0 } = ours[index] ?? {};
+    bursts: ours.map(({ messages, jobs, perSecond, countsLateSeconds }) => {
+      const bareJobsPerSecond = bareRates.get(messages) ?? Number.NaN;
       return {
         messages,
         jobs,
@@ -160,8 +158,10 @@ async function measure(stage: Stage, size: Size, profileDirectory: string | unde
   };
 }
 
-function medianOf(made: readonly Made[]): Made | undefined {
-  return made.toSorted((a, b) => a.perSecond - b.perSecond)[Math.floor(made.length / 2)];
+function medianOf(made: readonly Made[]): Made {
+  const median = made.toSorted((a, b) => a.perSecond - b.perSecond)[Math.floor(made.length / 2)];
+  if (!median) throw new Error('a burst needs at least one round');
+  return median;
 }
 
 /** One message at a time to a queue at rest, and the whole life of each: what it takes to be seen, and what it costs. */
@@ -192,7 +192,7 @@ async function measureLone({ stage, watch, operator }: Run, count: number) {
   };
 }
 
-/** From the first send to the last Job. Jobs end afterwards. */
+/** From the first send to the last Job, whose creation counts when it is answered, as the bare client's. Jobs end afterwards. */
 async function measureBurst({ stage, watch, operator }: Run, round: Round): Promise<Made> {
   const { queues, share, messages, countsLateSeconds } = round;
   const jobsSeen = () => queues.flatMap((queue) => watch.jobsOf(queue));
@@ -200,16 +200,24 @@ async function measureBurst({ stage, watch, operator }: Run, round: Round): Prom
   await whenTidy(stage);
   await stage.makeCountsLate(countsLateSeconds * 1_000);
   await operator.takeJobs();
-  const startedAtMs = performance.now();
+  const startedAtMs = Date.now();
   await Promise.all(queues.map((queue) => stage.sendMany(queue, share)));
   await until(`${messages} Jobs`, PHASE_TIMEOUT_MS, () => Promise.resolve(jobsSeen().length >= messages));
-  const lastMs = Math.max(...jobsSeen().map(({ seenAtMs }) => seenAtMs));
   watch.setWork({ kind: 'room', jobs: 0 });
   await Promise.all(queues.map((queue) => whenSettled(stage, queue, share)));
   await stage.makeCountsLate(0);
   for (const queue of queues) assertOneJobEach(watch, queue, share);
-  const perSecond = (messages / (lastMs - startedAtMs)) * 1_000;
-  return { sent: await operator.takeJobs(), jobs: jobsSeen().length, perSecond };
+  const sent = await operator.takeJobs();
+  const tookMs = lastCreation(sent) - startedAtMs;
+  return { sent, jobs: jobsSeen().length, perSecond: (messages / tookMs) * 1_000 };
+}
+
+/** When it was answered, epoch ms. Throws when one was not: the operator had to look for that Job. */
+function lastCreation(sent: readonly SentJob[]): number {
+  const answeredMs = sent.map(({ createdAtMs }) => createdAtMs ?? Number.NaN);
+  const lastMs = Math.max(...answeredMs);
+  if (Number.isNaN(lastMs)) throw new Error('the API server did not answer the create of a Job');
+  return lastMs;
 }
 
 /**
@@ -226,31 +234,6 @@ async function measureBatched({ stage, watch }: Run, messages: number): Promise<
   return (messages / (performance.now() - startedAtMs)) * 1_000;
 }
 
-/** The best rate of a client that does nothing else, of several numbers of requests in flight. */
-async function measureBareCreates(stage: Stage, jobs: readonly SentJob[]): Promise<number> {
-  const client = stage.startChild('bare-creator.ts', [stage.cluster.kubeconfigPath]);
-  const jobsPath = path.join(stage.directory, 'jobs.json');
-  await writeFile(jobsPath, JSON.stringify(jobs));
-  let best = 0;
-  for (const inFlight of IN_FLIGHT) {
-    await clearJobs(stage);
-    const tookMs = z.number().parse(await client.ask('create', { jobsPath, inFlight }));
-    const perSecond = (jobs.length / tookMs) * 1_000;
-    best = Math.max(best, perSecond);
-    await whenStarted(stage, jobs.length);
-  }
-  await client.stop('SIGKILL');
-  return best;
-}
-
-async function measureBareReceives(stage: Stage, messages: number): Promise<number> {
-  const client = stage.startChild('bare-receiver.ts', [stage.endpoint()]);
-  await stage.sendMany('bare', messages);
-  const tookMs = z.number().parse(await client.ask('drain', { url: stage.urlOf('bare'), messages }));
-  await client.stop('SIGKILL');
-  return (messages / tookMs) * 1_000;
-}
-
 /** All messages have been deleted. */
 async function whenSettled(stage: Stage, queue: string, messages: number): Promise<void> {
   await until(`${messages} messages to be settled`, PHASE_TIMEOUT_MS, async () => {
@@ -264,13 +247,6 @@ async function whenTidy({ client, namespace }: Stage): Promise<void> {
     const jobs = await client.list(JOBS, { namespace, limit: KEPT_AT_MOST + 1 });
     const pods = await client.list(PODS, { namespace, limit: KEPT_AT_MOST + 1 });
     return Math.max(jobs.items.length, pods.items.length) <= KEPT_AT_MOST;
-  });
-}
-
-/** The Job controller has made a pod for every Job: nothing of this run weighs on the next one. */
-async function whenStarted({ client, namespace }: Stage, jobs: number): Promise<void> {
-  await until(`${jobs} pods`, PHASE_TIMEOUT_MS, async () => {
-    return (await client.list(PODS, { namespace })).items.length >= jobs;
   });
 }
 

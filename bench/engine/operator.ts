@@ -28,10 +28,12 @@ const deploymentSchema = z.object({
 });
 
 const requestsSchema = z.record(z.string(), z.number());
-const jobsSchema = z.array(z.object({ path: z.string(), body: z.string() }));
+const jobsSchema = z.array(
+  z.object({ path: z.string(), body: z.string(), createdAtMs: z.number().optional() }),
+);
 const costSchema = z.object({ cpuSeconds: z.number(), rssMiB: z.number() });
 
-/** A Job as it was sent. */
+/** A Job as it was sent, and when the API server's answer came, epoch ms: undefined when it was lost, or a refusal. */
 export type SentJob = z.output<typeof jobsSchema>[number];
 
 let started = 0;

@@ -6,20 +6,39 @@ import { subscribe } from 'node:diagnostics_channel';
 import { Session } from 'node:inspector/promises';
 import { answerQuestions } from './questions.ts';
 
-/** What undici tells of a request when it is made. */
-interface Created {
-  readonly request: { readonly method: string; readonly path: string; readonly body: unknown };
+interface Request {
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+}
+
+interface SentJob {
+  readonly path: string;
+  readonly body: string;
+  /** When the API server's answer came, epoch ms; undefined until then, and when it was no success. */
+  createdAtMs?: number;
 }
 
 const requests = new Map<string, number>();
-const jobs: { path: string; body: string }[] = [];
+const jobs: SentJob[] = [];
+const jobOfRequest = new WeakMap<Request, SentJob>();
 
 subscribe('undici:request:create', (message) => {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as undici documents this channel
-  const { method, path, body } = (message as Created).request;
-  const kind = kindOf(method, path);
+  const { request } = message as { readonly request: Request };
+  const kind = kindOf(request.method, request.path);
   requests.set(kind, (requests.get(kind) ?? 0) + 1);
-  if (kind === 'POST jobs') jobs.push({ path, body: String(body) });
+  if (kind !== 'POST jobs') return;
+  const job = { path: request.path, body: String(request.body) };
+  jobs.push(job);
+  jobOfRequest.set(request, job);
+});
+
+subscribe('undici:request:headers', (message) => {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as undici documents this channel
+  const { request, response } = message as { request: Request; response: { statusCode: number } };
+  const job = jobOfRequest.get(request);
+  if (job && response.statusCode === 201) job.createdAtMs = Date.now();
 });
 
 const inspector = new Session();
