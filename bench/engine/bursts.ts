@@ -7,7 +7,7 @@ export interface BurstSizes {
   readonly bursts: readonly number[];
   /** Of the burst during which the queue's counts are late. */
   readonly lateBurst: number;
-  /** How often each burst comes; an odd number, of which the median counts. */
+  /** How often everything but lone messages comes; an odd number, of which the median counts. */
   readonly rounds: number;
 }
 
