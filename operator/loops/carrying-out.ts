@@ -22,7 +22,7 @@ export async function applyPlan(
   const failures: unknown[] = [];
   const waiting: Action[] = [];
   for (const action of actions) {
-    const carryOut = () => applyAction(action, subject, world);
+    const carryOut = () => carryOutOne(action, subject, world);
     if (isLoneClaim(action)) claimsUnderWay.start(action.job.metadata.name, action, carryOut);
     else if (isLoneSettlement(action))
       settlementsUnderWay.start(action.claim.job.metadata.name, action, carryOut);
@@ -30,11 +30,18 @@ export async function applyPlan(
   }
   const work = async () => {
     for (let action = waiting.shift(); action; action = waiting.shift()) {
-      await applyAction(action, subject, world).catch((error: unknown) => failures.push(error));
+      await carryOutOne(action, subject, world).catch((error: unknown) => failures.push(error));
     }
   };
   await Promise.all(Array.from({ length: Math.min(PARALLEL_ACTIONS, waiting.length) }, work));
   return failures;
+}
+
+/** What tells SQS or a Job of messages is not told with every turn when that fails again and again. */
+async function carryOutOne(action: Action, subject: Subject, world: World): Promise<void> {
+  const work = () => applyAction(action, subject, world);
+  if (action.kind !== 'settle' && action.kind !== 'adopt') return await work();
+  await subject.session.repeatedFailures.try(`${action.kind} ${action.claim.job.metadata.name}`, work);
 }
 
 /** A claim that no later one depends on: in a FIFO group the next plan must know what became of it. */

@@ -18,6 +18,7 @@ import { PatientRead } from './patient-read.ts';
 import { type CheckSubject, type PreflightCheck, QueuePreflight } from './preflight.ts';
 import { QueueObserver } from './queue-observer.ts';
 import { QueueRights } from './queue-rights.ts';
+import { RepeatedFailures } from './repeated-failures.ts';
 
 /** Payload Secrets without a Job are looked for this long after they may have been left behind, in milliseconds. */
 const SWEEP_DELAY_MS = 600_000;
@@ -51,6 +52,7 @@ export class QueueSession {
   readonly preflight: QueuePreflight;
   readonly claimsUnderWay = new ActionsUnderWay<ClaimAction>();
   readonly settlementsUnderWay = new ActionsUnderWay<Settle>();
+  readonly repeatedFailures: RepeatedFailures;
   readonly podsRead: PatientRead<ObservedPods>;
   /** Adds to a counter that people watch; by 1 unless said. */
   readonly count: (what: QueueCount, by?: number) => void;
@@ -92,6 +94,7 @@ export class QueueSession {
     this.#onChange = options.onChange;
     this.count = options.count ?? (() => undefined);
     this.sweepAtMs = options.clock.now() + SWEEP_DELAY_MS;
+    this.repeatedFailures = new RepeatedFailures(options.clock);
     this.podsRead = new PatientRead({ clock: options.clock, onLate: options.onChange });
     this.observer = new QueueObserver(options);
     this.rights = new QueueRights(options);

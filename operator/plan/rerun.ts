@@ -57,7 +57,7 @@ export function planReruns(claims: readonly Claim[], context: RerunContext): Rer
 
 /**
  * True while the messages of a failed Job wait for its next run: an infrastructure fault gives nothing back. Not once
- * some of them are settled, nor when somebody deletes the Job or its BatchQueue.
+ * some of them are settled or have a newer Job, nor when somebody deletes the Job or its BatchQueue.
  */
 export function awaitsRerun(
   claim: Claim,
@@ -65,8 +65,8 @@ export function awaitsRerun(
   { pods, queue }: Pick<RerunContext, 'pods' | 'queue'>,
 ): boolean {
   const podsOfJob = pods.get(claim.job.metadata.name);
-  if (!podsOfJob || !queue || claim.settled || claim.deleting || isSuperseded(claim, newest)) return false;
-  return mayRunAgain(claim) && isInfrastructureFault(claim, podsOfJob);
+  if (!podsOfJob || !queue || claim.settled || claim.deleting) return false;
+  return countsForAll(claim, newest) && mayRunAgain(claim) && isInfrastructureFault(claim, podsOfJob);
 }
 
 /** As a whole: none of its messages is settled or done, and what they were can still be read. */
@@ -75,9 +75,19 @@ function mayRunAgain({ ledger, held, indexes, job }: Claim): boolean {
   return (indexes?.completed.size ?? 0) === 0 && payloadOf(job) !== undefined;
 }
 
+/** False when one of its messages was delivered twice, and has a Job of a later attempt: as a whole it would run beside that. */
+function countsForAll(claim: Claim, newest: ReadonlyMap<string, Claim>): boolean {
+  return claim.held.every(({ id }) => countsFor(id, claim, newest));
+}
+
+/** True when no later run (or attempt) holds this message of the claim. */
+export function countsFor(messageId: string, claim: Claim, newest: ReadonlyMap<string, Claim>): boolean {
+  return newest.get(messageKey(claim.ledger?.queue, messageId)) === claim;
+}
+
 /** True when a later run (or attempt) holds everything that an ended Job held: then it owes nothing itself. */
 export function isSuperseded(claim: Claim, newest: ReadonlyMap<string, Claim>): boolean {
   const { ledger, held, outcome } = claim;
   if (!ledger || outcome !== 'failed' || held.length === 0) return false;
-  return held.every(({ id }) => newest.get(messageKey(ledger.queue, id)) !== claim);
+  return !held.some(({ id }) => countsFor(id, claim, newest));
 }

@@ -8,7 +8,7 @@ import { fifoOrder } from './message-group.ts';
 import { type DeliveryContext, isStillOwed } from './owed-delete.ts';
 import type { Action, Settle, Verdict } from './plan.ts';
 import { remember } from './remember.ts';
-import { awaitsRerun, isSuperseded } from './rerun.ts';
+import { awaitsRerun, countsFor, isSuperseded } from './rerun.ts';
 import { type Judged, type Judgement, judgeFailure, judgeIndexes, judgeSuccess } from './worker-verdict.ts';
 
 /** What an ended Job is judged by. */
@@ -23,10 +23,10 @@ export interface SettlementContext extends DeliveryContext {
  * there: without it messages are given back at once. One that was delivered again before its Job was settled is settled
  * by its newest receipt handle.
  */
-export function planSettlement(context: SettlementContext): Action[] {
-  const { claims } = context;
-  const newest = newestClaims(claims);
-  return claims
+export function planSettlement(given: SettlementContext): Action[] {
+  const newest = newestClaims(given.claims);
+  const context = { ...given, newest };
+  return context.claims
     .filter((claim) => !claim.settled)
     .flatMap((claim) => {
       if (isSuperseded(claim, newest))
@@ -35,7 +35,12 @@ export function planSettlement(context: SettlementContext): Action[] {
     });
 }
 
-function settleOne(claim: Claim, context: SettlementContext): Action | undefined {
+interface Context extends SettlementContext {
+  /** The claim that counts for each message. */
+  readonly newest: ReadonlyMap<string, Claim>;
+}
+
+function settleOne(claim: Claim, context: Context): Action | undefined {
   const { outcome, indexes, job } = claim;
   const pods = context.pods.get(job.metadata.name);
   if (outcome === 'succeeded' && indexes) return settleAll(claim, judgeIndexes(claim, pods, true), context);
@@ -56,12 +61,9 @@ function isBehind({ outcome, indexes }: Claim, { unfinishedIndexes }: PodsOfJob)
 }
 
 /** Indexes that have ended while others still run. */
-function settleIndexes(
-  claim: Claim,
-  pods: PodsOfJob | undefined,
-  context: SettlementContext,
-): Action | undefined {
-  const { judged, result } = judgeIndexes(claim, needsPods(claim) ? pods : undefined, false);
+function settleIndexes(claim: Claim, pods: PodsOfJob | undefined, context: Context): Action | undefined {
+  const judgement = judgeIndexes(claim, needsPods(claim) ? pods : undefined, false);
+  const { judged, result } = ownOf(judgement, claim, context);
   if (judged.length === 0) return undefined;
   return settle(claim, { judged, result }, { final: false, note: undefined, context });
 }
@@ -77,7 +79,15 @@ function judgeDeleted(claim: Claim, pods: PodsOfJob): Judgement {
   return { judged, result };
 }
 
-function settleAll(claim: Claim, judgement: Judgement, context: SettlementContext): Action | undefined {
+/** A message that a Job of a later attempt holds is not given back: it would be received while that one runs it. */
+function ownOf({ judged, result }: Judgement, claim: Claim, { newest }: Context): Judgement {
+  const own = judged.filter(
+    ({ means, message }) => means === 'done' || !claim.ledger || countsFor(message.id, claim, newest),
+  );
+  return { judged: own, result };
+}
+
+function settleAll(claim: Claim, judgement: Judgement, context: Context): Action | undefined {
   if (!claim.ledger) {
     return settle(
       claim,
@@ -85,7 +95,8 @@ function settleAll(claim: Claim, judgement: Judgement, context: SettlementContex
       { final: true, note: 'abandoned', context },
     );
   }
-  const action = settle(claim, judgement, { final: true, note: undefined, context });
+  const own = ownOf(judgement, claim, context);
+  const action = settle(claim, own, { final: true, note: undefined, context });
   // What waits for its next delivery stays owed; if nothing else is left to say, there is nothing to do now.
   return action.verdicts.length === 0 && !action.final ? undefined : action;
 }
@@ -93,7 +104,7 @@ function settleAll(claim: Claim, judgement: Judgement, context: SettlementContex
 const NOTHING: Judgement = { judged: [], result: undefined };
 
 interface SettleOptions extends Pick<Settle, 'final' | 'note'> {
-  readonly context: SettlementContext;
+  readonly context: Context;
 }
 
 function settle(claim: Claim, judgement: Judgement, { final, note, context }: SettleOptions): Settle {
@@ -117,7 +128,7 @@ function settle(claim: Claim, judgement: Judgement, { final, note, context }: Se
 }
 
 /** On FIFO queues a message after one that is not done goes back with it, and what goes back goes last to first. */
-function verdictsOf(claim: Claim, judged: readonly Judged[], context: SettlementContext): readonly Verdict[] {
+function verdictsOf(claim: Claim, judged: readonly Judged[], context: Context): readonly Verdict[] {
   const { queue, attempt } = claim.ledger ?? {};
   const verdict = (one: Judged): Verdict => verdictOf(one, attempt ?? 1, context);
   if (!queue || !isFifo(queue)) return judged.map(verdict);

@@ -1,6 +1,7 @@
+import { BATCH_QUEUES } from '../../../operator/world.ts';
 import { Book } from '../truth/book.ts';
 import type { Run } from '../truth/run.ts';
-import type { Invariant } from '../truth/view.ts';
+import type { Invariant, WorldView } from '../truth/view.ts';
 
 export const attempts: Invariant = {
   id: 'I16',
@@ -19,10 +20,9 @@ export const attempts: Invariant = {
         const limit = isStanding ? known + 1 : Math.max(message.receiveCount, known + 1);
         if (run.attempt > limit)
           broken(`${run.by} made ${run.name} as attempt ${run.attempt} of ${messageId}, ${limit} may be`);
-        // What history limits have taken away is not known any more; and with its BatchQueue gone a message is given back.
-        const last = all.at(-1);
-        const isSame = last && !last.gone && last.ownerUid === run.ownerUid;
-        if (isSame && run.attempt > last.attempt && isFree(last, messageId))
+        // Not the one that came last: a create that is carried out late may be of an earlier attempt.
+        const last = all.findLast(({ attempt }) => attempt === known);
+        if (last && run.attempt > last.attempt && isTheirs(last, run, world) && isFree(last, messageId))
           broken(
             `${run.by} made ${run.name} as attempt ${run.attempt} of ${messageId} after a fault that is not its own`,
           );
@@ -30,6 +30,20 @@ export const attempts: Invariant = {
     },
   }),
 };
+
+/**
+ * True when whoever made this run had to go on from the last one. What history limits have taken away is not known any
+ * more; and what a deleted BatchQueue had is given back, also if the operator that receives it again does not know yet.
+ */
+function isTheirs(last: Run, { ownerUid }: Run, world: WorldView): boolean {
+  const isThere = world.api.list(BATCH_QUEUES).items.some(({ metadata }) => metadata.uid === ownerUid);
+  return isThere && !last.gone && last.ownerUid === ownerUid && !isSplit(last, world);
+}
+
+/** True when another run has one of its messages under a later attempt: it cannot be run again as a whole. */
+function isSplit({ units, attempt }: Run, { book }: WorldView): boolean {
+  return units.some(({ messageId }) => book.runsOf(messageId).some((other) => other.attempt > attempt));
+}
 
 /** True for a run whose pods were refused by their node: no worker of it ever ran, and that can be told. */
 function isFree(run: Run, messageId: string): boolean {

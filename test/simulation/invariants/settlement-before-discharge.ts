@@ -36,8 +36,11 @@ export const settlementBeforeDischarge: Invariant = {
   },
 };
 
+/** Also one of a later attempt that was made before it: its own create may have been carried out late. */
 function isWithNewerRun(run: Run, { messageId }: Unit, { book }: WorldView): boolean {
-  return book.runsOf(messageId).some((other) => other !== run && other.createdAtMs > run.createdAtMs);
+  return book
+    .runsOf(messageId)
+    .some((other) => other.createdAtMs > run.createdAtMs || other.attempt > run.attempt);
 }
 
 /** Of a Job that failed only its worker's report says what is done, and somebody may delete that with the pod. */

@@ -174,3 +174,16 @@ describe('a run that a later one has taken over', () => {
     expect(plan.leases).toHaveLength(1);
   });
 });
+
+test('a batch of which one message has a Job of a later attempt is not run again: it would run beside that', () => {
+  const messages = [1, 2].map((number) => aMessage({ id: messageId(number) }));
+  const claim = failed({ messages });
+  const later = aClaim({ messages: messages.slice(1), attempt: 2 });
+  const pods = podsOf(claim, { neverStarted: true });
+  expect(planReruns([claim], contextOf({ pods })).actions).toHaveLength(1);
+  expect(planReruns([claim, later], contextOf({ pods })).actions).toEqual([]);
+  const plan = planQueue(aSnapshot({ claims: [claim, later], pods }), undefined);
+  expect(plan.actions).toMatchObject([
+    { kind: 'settle', claim, verdicts: [{ does: 'release', message: { id: messageId(1) } }], final: true },
+  ]);
+});

@@ -344,6 +344,15 @@ describe('a batch', () => {
     expect(actions).toMatchObject([{ final: true, verdicts: [{}, {}, { delaySeconds: 3600 }] }]);
   });
 
+  test('deletes what is done, and leaves the rest of what a Job of a later attempt holds to that one', () => {
+    const claim = aClaim({ messages, outcome: 'failed' });
+    const later = aClaim({ messages: messages.slice(0, 2), attempt: 2 });
+    const result = { exitCode: 1, reason: 'Error', message: '', succeededIndexes: '0' };
+    const actions = plan(claim, { claims: [claim, later], pods: pods(claim, { result }) });
+    expect(told(actions)).toEqual(['0 delete', '2 release']);
+    expect(actions).toMatchObject([{ final: true }]);
+  });
+
   test.each([
     ['copies what is rejected when the spec says so', DEAD_LETTER_ARN, '2 copy'],
     ['leaves it to the redrive policy when there is no dead-letter queue to copy to', undefined, '2 reject'],
