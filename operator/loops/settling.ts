@@ -31,8 +31,9 @@ export async function settle(action: Settle, subject: Subject, world: World): Pr
   const refused = answers.filter((answer) => answer.error && !mayGoUnsettled(action, answer, isUnread));
   const settled = answers.filter((answer) => !answer.error || !refused.includes(answer));
   const isFinal = action.final && refused.length === 0 && !settled.some(({ fate }) => fate === 'held');
-  if (isFinal || settled.length > 0) await record({ action, settled, isFinal }, world);
+  // Also when that cannot be recorded: SQS gives them to whoever asks next.
   for (const { verdict } of settled) subject.session.intake.remove(verdict.message);
+  if (isFinal || settled.length > 0) await record({ action, settled, isFinal }, world);
   subject.session.observer.stir();
   countSettled({ action, settled, isFinal }, subject);
   const { name } = claim.job.metadata;
