@@ -9,7 +9,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureBareCreates, measureBareReceives } from './engine/bare.ts';
 import { type Burst, type BurstSizes, burstsOf, MAX_CONCURRENT_JOBS } from './engine/bursts.ts';
-import { line, loadLine, percentile, rounded, writeJson } from './engine/figures.ts';
+import { line, loadLine, medianBy, rounded, writeJson } from './engine/figures.ts';
 import { JobWatch } from './engine/jobs.ts';
 import { Operator } from './engine/operator.ts';
 import { type Made, measureBatched, measureBurst, measureLone, type Run, whenTidy } from './engine/phases.ts';
@@ -131,8 +131,9 @@ async function measureBursts(
   const all: (Burst & Made)[] = [];
   for (const burst of bursts) {
     const made: Made[] = [];
-    for (const round of burst.rounds) made.push(await profiled(round.name, () => measureBurst(run, round)));
-    all.push({ ...burst, ...medianOf(made) });
+    for (const round of burst.rounds)
+      made.push(await profiled(round.name, () => measureBurst(run, burst, round)));
+    all.push({ ...burst, ...medianBy(made, ({ perSecond }) => perSecond) });
   }
   return all;
 }
@@ -161,20 +162,14 @@ async function measureBatches(
     await whenTidy(run.stage);
     bare.push(await measureBareReceives(run.stage, messages));
   }
-  const messagesPerSecond = percentile(ours, 0.5);
-  const bareMessagesPerSecond = percentile(bare, 0.5);
+  const messagesPerSecond = medianBy(ours, Number);
+  const bareMessagesPerSecond = medianBy(bare, Number);
   return {
     batchSize: BATCH_SIZE,
     messagesPerSecond: rounded(messagesPerSecond),
     bareMessagesPerSecond: rounded(bareMessagesPerSecond),
     ratio: rounded(messagesPerSecond / bareMessagesPerSecond, 3),
   };
-}
-
-function medianOf(made: readonly Made[]): Made {
-  const median = made.toSorted((a, b) => a.perSecond - b.perSecond)[Math.floor(made.length / 2)];
-  if (!median) throw new Error('a burst needs at least one round');
-  return median;
 }
 
 function print({ lone, bursts, batched, requestsPerMessage }: Figures): void {

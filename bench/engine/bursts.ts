@@ -23,9 +23,6 @@ export interface Round {
   readonly name: string;
   /** Each gets as many of the messages, at the same time. */
   readonly queues: readonly string[];
-  readonly share: number;
-  readonly messages: number;
-  readonly countsLateSeconds: number;
 }
 
 /** All bursts, the one with late counts last. */
@@ -42,14 +39,12 @@ function aBurst(
   { rounds, countsLateSeconds }: { rounds: number; countsLateSeconds: number },
 ): Burst {
   const count = Math.ceil(messages / MAX_CONCURRENT_JOBS);
-  const share = Math.ceil(messages / count);
-  const all = share * count;
   return {
-    messages: all,
+    messages: Math.ceil(messages / count) * count,
     countsLateSeconds,
     rounds: Array.from({ length: rounds }, (_, round) => {
       const queues = Array.from({ length: count }, (__, index) => `${name}-${round}-${index}`);
-      return { name: `${name}-${round}`, queues, share, messages: all, countsLateSeconds };
+      return { name: `${name}-${round}`, queues };
     }),
   };
 }

@@ -8,6 +8,13 @@ export function percentile(values: readonly number[], part: number): number {
   return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? Number.NaN;
 }
 
+/** The one in the middle of an odd number of items, by this value of theirs. Throws when there is none. */
+export function medianBy<T>(items: readonly T[], valueOf: (item: T) => number): T {
+  const median = items.toSorted((a, b) => valueOf(a) - valueOf(b))[Math.floor(items.length / 2)];
+  if (median === undefined) throw new Error('a median needs at least one round');
+  return median;
+}
+
 export function rounded(value: number, digits = 1): number {
   return Number(value.toFixed(digits));
 }

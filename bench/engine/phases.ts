@@ -1,7 +1,7 @@
 /** What the operator is measured at: the phases of `npm run bench -- dispatch`. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JOBS, PODS } from '../../operator/world.ts';
-import type { Round } from './bursts.ts';
+import type { Burst, Round } from './bursts.ts';
 import { percentile, rounded } from './figures.ts';
 import type { JobWatch, Work } from './jobs.ts';
 import type { Operator, SentJob } from './operator.ts';
@@ -61,8 +61,13 @@ export async function measureLone({ stage, watch, operator }: Run, count: number
 }
 
 /** From the first send to the last Job, whose creation counts when it is answered, as the bare client's. Jobs end afterwards. */
-export async function measureBurst({ stage, watch, operator }: Run, round: Round): Promise<Made> {
-  const { queues, share, messages, countsLateSeconds } = round;
+export async function measureBurst(
+  { stage, watch, operator }: Run,
+  burst: Burst,
+  { queues }: Round,
+): Promise<Made> {
+  const { messages, countsLateSeconds } = burst;
+  const share = messages / queues.length;
   const jobsSeen = () => queues.flatMap((queue) => watch.jobsOf(queue));
   watch.setWork(undefined);
   await whenTidy(stage);
